@@ -1,0 +1,271 @@
+"""Raw ticket text to clean text, done once for training, serving, batch and notebook alike.
+
+Cleaning is a fixed sequence of edits, and every edit is remembered, so that a word of the clean text can be pointed
+at in the text that the customer sent. (A general HTML or mail parser forgets positions, which is why the few
+patterns that matter are written down here.)
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+MAX_CHARACTERS = 20_000  # longer texts are cut here by cleaning; the newest message stands first
+
+
+@dataclass(frozen=True, slots=True)
+class _Edit:
+    """The replacement of `before[start:end]` by `replacement`."""
+
+    start: int
+    end: int
+    replacement: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One pass over the text: for every replaced piece, where it stood and where its replacement stands."""
+
+    new_starts: tuple[int, ...]
+    new_ends: tuple[int, ...]
+    old_starts: tuple[int, ...]
+    old_ends: tuple[int, ...]
+
+    def back(self, position: int, *, is_end: bool) -> int:
+        """Return the position before this pass."""
+        k = bisect_right(self.new_starts, position - is_end) - 1
+        if k < 0:
+            return position
+        if position - is_end >= self.new_ends[k]:
+            return position - self.new_ends[k] + self.old_ends[k]
+        return self.old_ends[k] if is_end else self.old_starts[k]
+
+
+@dataclass(frozen=True, slots=True)
+class CleanText:
+    """Ticket text after `clean`; the only text that the model and the rules accept.
+
+    Attributes
+    ----------
+    text : str
+        What the customer wrote, without markup, quoted history, signature and disclaimer.
+    """
+
+    text: str
+    _steps: tuple[_Step, ...] = field(default=(), repr=False, compare=False)
+
+    def raw_span(self, start: int, end: int) -> tuple[int, int]:
+        """Return the span of the raw text that `text[start:end]` comes from."""
+        for step in reversed(self._steps):
+            start, end = step.back(start, is_end=False), step.back(end, is_end=True)
+        return start, end
+
+    def __bool__(self) -> bool:
+        return bool(self.text)
+
+
+def clean(raw: str) -> CleanText:
+    """Turn raw ticket text into clean text.
+
+    Parameters
+    ----------
+    raw : str
+        What a person wrote: plain text, HTML, an e-mail with its thread, a form.
+
+    Returns
+    -------
+    CleanText
+
+    Examples
+    --------
+    >>> clean("Agents can&#39;t log in<br>-- <br>Asha").text
+    "Agents can't log in"
+    """
+    text, steps = raw, []
+    for find in _PASSES:
+        text, step = _apply(text, find(text))
+        if step:
+            steps.append(step)
+    return CleanText(text, tuple(steps))
+
+
+def _apply(text: str, edits: Iterable[_Edit]) -> tuple[str, _Step | None]:
+    pieces: list[str] = []
+    rows: list[tuple[int, int, int, int]] = []
+    at = length = 0
+    for edit in edits:
+        pieces += text[at : edit.start], edit.replacement
+        length += edit.start - at
+        rows.append((length, length + len(edit.replacement), edit.start, edit.end))
+        length += len(edit.replacement)
+        at = edit.end
+    if not rows:
+        return text, None
+    pieces.append(text[at:])
+    return "".join(pieces), _Step(*(tuple(column) for column in zip(*rows, strict=True)))
+
+
+# --- The passes, in order -------------------------------------------------------------------------------------------
+
+_Find = Callable[[str], Iterable[_Edit]]
+
+
+def _replace(pattern: str, replacement: str | Callable[[re.Match[str]], str], flags: int = re.IGNORECASE) -> _Find:
+    compiled = re.compile(pattern, flags)
+
+    def find(text: str) -> Iterator[_Edit]:
+        for match in compiled.finditer(text):
+            new = replacement if isinstance(replacement, str) else replacement(match)
+            if new != match[0]:
+                yield _Edit(match.start(), match.end(), new)
+
+    return find
+
+
+def _cut_after_limit(text: str) -> Iterator[_Edit]:
+    if len(text) > MAX_CHARACTERS:
+        yield _Edit(MAX_CHARACTERS, len(text), "")
+
+
+_TAGS = "a|abbr|b|blockquote|body|br|center|code|col|dd|div|dl|dt|em|font|form|h[1-6]|head|hr|html|i|img|input|label|li|link|\
+meta|ol|o:p|p|pre|s|section|small|span|strong|sub|sup|table|tbody|td|tfoot|th|thead|title|tr|u|ul"
+_BLOCKS = "blockquote|br|div|dd|dt|h[1-6]|hr|li|ol|p|pre|section|table|title|tr|ul"
+
+# A message of a thread begins here: "On ... wrote:", a forwarded block, or a mail header.
+_MESSAGE_START = re.compile(
+    r"""^[ \t]*(?:
+        >*[ ]*on\b[^\n]{4,160}(?:\n[^\n]{0,80})?\b(?:wrote|writes)[ ]?:[ \t]*$
+      | >*[ ]*(?:le|el|am|il)\b[^\n]{4,160}\b(?:crit|escribi.|schrieb|scritto)[^\n]{0,80}:[ \t]*$
+      | [>\s]*[-_]{2,}[ ]?(?:original|forwarded)[ ](?:message|e?-?mail)[ ]?[-_]{2,}
+      | [>\s]*begin[ ]forwarded[ ]message:?
+      | [>\s]*from:[^\n]{2,200}\n+(?:[>\s]*(?:sent|date|to|cc|subject|reply-to):[^\n]*\n+)+
+    )""",
+    re.IGNORECASE | re.MULTILINE | re.VERBOSE,
+)
+_HEADER_LINE = re.compile(r"^[>\s]*(?:from|sent|date|to|cc|bcc|subject|reply-to):[^\n]*$", re.IGNORECASE | re.MULTILINE)
+_QUOTED_LINE = re.compile(r"^[ \t]*(?:>|&gt;)[^\n]*(?:\n|\Z)", re.MULTILINE)
+_SIGN_OFF = re.compile(
+    r"""^[ \t]*(?:
+        --[ ]?$
+      | (?:(?:many|kind|best|warm|with|thanks|thx|thank[ ]you|regards|rgds|br|sincerely|cheers|yours|faithfully|truly|in[ ]advance|and|&|[ ])[ ]*)+[,.!]*[ \t]*$
+      | sent[ ]from[ ]my[ ][^\n]{2,60}$
+      | get[ ]outlook[ ]for[ ][^\n]{2,60}$
+    )""",
+    re.IGNORECASE | re.MULTILINE | re.VERBOSE,
+)
+_DISCLAIMER = re.compile(
+    r"""^[ \t*_"]*(?:
+        disclaimer\b | confidentiality\b | confidential\b[ ](?:notice|information)? | legal[ ]notice\b | \[?external\b[^\n]{0,12}mail
+      | this[ ](?:e-?mail|message|communication|transmission)\b[^\n]{0,120}\b(?:confidential|intended|privileged)
+      | the[ ](?:information|contents?)\b[^\n]{0,80}\b(?:e-?mail|message|communication)\b[^\n]{0,120}\b(?:confidential|intended|privileged)
+      | please[ ]consider[ ]the[ ]environment
+    )""",
+    re.IGNORECASE | re.MULTILINE | re.VERBOSE,
+)
+# Words of a covering note: they say nothing of an issue, so the message below them is kept.
+_COVERING_WORDS = re.compile(
+    r"""\b(?:hi|hello|dear|team|sir|madam|all|everyone|folks|guys|please|pls|plz|kindly|do|the|needful|see|check|find|look|refer|revert|respond|reply|help|
+        assist|urgent(?:ly)?|asap|priority|on|at|it|to|this|that|into|in|below|above|trail(?:ing)?|mail|e-?mail|thread|message|fyi|fya|pfb|pfa|any|update|status|
+        still|waiting|awaiting|pending|for|your|you|can|could|someone|we|i|am|are|is|there|forwarding|forwarded|fwd|as|discussed|requested|thanks|thank|and|
+        again|gentle|reminder|follow(?:ing)?|up|issue|ticket|not|resolved|yet|what|about|from|our|client|customer|colleague|sharing|details)\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_WORD = re.compile(r"[^\W\d_]{2,}")
+_SELF_CONTAINED = 5  # this many telling words make the newest message stand alone
+
+
+def _older_messages(text: str) -> Iterator[_Edit]:
+    """Drop the quoted history, unless the newest message only points at it."""
+    starts = [m.start() for m in _MESSAGE_START.finditer(text)]
+    quoted = _QUOTED_LINE.search(text)
+    first = min([*starts, *([quoted.start()] if quoted else [])], default=None)
+    if first is None:
+        return
+    newest = _without_signature(text[:first])
+    if len(_WORD.findall(_COVERING_WORDS.sub(" ", newest))) >= _SELF_CONTAINED:
+        if text[first:].lstrip().startswith(">") and not starts:  # answers written between quoted lines
+            yield from (_Edit(m.start(), m.end(), "") for m in _QUOTED_LINE.finditer(text))
+        else:
+            yield _Edit(first, len(text), "\n")
+        return
+    yield from _unquote(text, first, starts)
+
+
+def _unquote(text: str, first: int, starts: list[int]) -> Iterator[_Edit]:
+    """Keep the newest of the quoted messages, without its marks."""
+    own = [s for s in starts if text[first:s].strip(" >\n\t")]
+    end = own[0] if own else len(text)
+    marks = re.compile(_MESSAGE_START.pattern + r"|^[>\s]*(?:from|sent|date|to|cc|bcc):[^\n]*$|^[ \t]*>[> \t]*", _MESSAGE_START.flags)
+    for match in marks.finditer(text, first, end):
+        if match.end() > match.start():
+            subject = re.search(r"^[>\s]*subject:[ ]*", match[0], re.IGNORECASE | re.MULTILINE)
+            stop = match.start() + subject.end() if subject else match.end()
+            yield _Edit(match.start(), stop, "")
+    if end < len(text):
+        yield _Edit(end, len(text), "\n")
+
+
+def _without_signature(text: str) -> str:
+    match = next(_signature(text), None)
+    return text[: match.start] if match else text
+
+
+def _signature(text: str) -> Iterator[_Edit]:
+    """Drop what follows a sign-off, if it looks like a signature: short lines up to the end of the text."""
+    for match in _SIGN_OFF.finditer(text):
+        if not text[: match.start()].strip():
+            continue
+        lines = [line for line in text[match.end() :].split("\n") if line.strip()]
+        if len(lines) <= 12 and all(len(line) <= 90 for line in lines):
+            yield _Edit(match.start(), len(text), "")
+            return
+
+
+def _disclaimer(text: str) -> Iterator[_Edit]:
+    """Drop a legal notice: to the end of the text, or to the end of its paragraph where it stands on top."""
+    for match in _DISCLAIMER.finditer(text):
+        if text[: match.start()].strip():
+            yield _Edit(match.start(), len(text), "")
+            return
+        end = text.find("\n\n", match.end())
+        if end > 0 and text[end:].strip():
+            yield _Edit(match.start(), end, "")
+            return
+
+
+_PASSES: tuple[_Find, ...] = (
+    _cut_after_limit,
+    # characters that only look different
+    _replace(r"\r\n?", "\n"),
+    _replace("[\u200b-\u200f\u2060\ufeff\u00ad\x00-\x08\x0b\x0c\x0e-\x1f]", ""),
+    _replace("[\u00a0\u2000-\u200a\u202f\u3000]", " "),
+    _replace("[\u2018\u2019\u02bc\u00b4`]", "'"),
+    _replace("[\u201c\u201d]", '"'),
+    _replace("[\u2010-\u2015]", "-"),
+    # markup
+    _replace(r"<(script|style)\b[^>]*>.*?</\1\s*>|<!--.*?-->", " ", re.IGNORECASE | re.DOTALL),
+    _replace(rf"</?(?:{_BLOCKS})(?:\s[^<>]*)?/?>", "\n"),
+    _replace(rf"</?(?:{_TAGS})(?:\s[^<>]*)?/?>", " "),
+    _replace(r"&(?:#\d{1,6}|#x[0-9a-f]{1,5}|[a-z]{2,8});", lambda m: html.unescape(m[0]).replace("\u00a0", " ")),
+    # mail
+    _older_messages,
+    _disclaimer,
+    _signature,
+    _replace(r"\A\s*(?:subject\s*:\s*)?(?:(?:re|fw|fwd|aw)\s*:\s*)+", "", re.IGNORECASE),
+    _replace(r"\[\s*(?:ticket|case|request|incident)?\s*[#:-]?\s*[a-z]{0,5}-?\d{3,}\s*\]", " "),
+    # numbers and addresses: what they are matters, which one does not
+    _replace(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b", "emailaddress"),
+    _replace(r"(?<=[\w/])\?[\w%&=.+~-]+", ""),
+    _replace(r"\b(?:[01]?\d|2[0-3])[:.][0-5]\d(?::[0-5]\d)?(?:\s?[ap]\.?m\b\.?)?|\b(?:1[0-2]|[1-9])\s?[ap]\.?m\b\.?", "clocktime"),
+    _replace(r"\b\d{1,4}[-/.](?:\d{1,2}|[a-z]{3})[-/.]\d{2,4}\b", "calendardate"),
+    _replace(r"\+?\d[\d ()-]{6,}\d", "longnumber"),
+    _replace(r"\b(?=[\w-]*\d)[a-f0-9]{8,}(?:-[a-f0-9]{4,})*\b", "longnumber"),
+    _replace(r"\d{5,}", "longnumber"),
+    # white space
+    _replace(r"[ \t]+\n|\n[ \t\n]+", "\n"),
+    _replace(r"[ \t]{2,}", " "),
+    _replace(r"\A\s+|\s+\Z", ""),
+)

@@ -1,0 +1,1 @@
+"""Every way in: HTTP API, web page, command line and batch files."""
