@@ -7,6 +7,7 @@ patterns that matter are written down here.)
 
 from __future__ import annotations
 
+import hashlib
 import html
 import re
 from bisect import bisect_right
@@ -62,6 +63,11 @@ class CleanText:
         for step in reversed(self._steps):
             start, end = step.back(start, is_end=False), step.back(end, is_end=True)
         return start, end
+
+    @property
+    def digest(self) -> str:
+        """Hex SHA-256 by which the same text is recognised, whatever its case and white space."""
+        return hashlib.sha256(" ".join(self.text.casefold().split()).encode("utf-8", "replace")).hexdigest()
 
     def __bool__(self) -> bool:
         return bool(self.text)

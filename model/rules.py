@@ -1,0 +1,253 @@
+"""Ordered, named keyword rules read from a data file.
+
+Two lists, in each the first match wins: rules that name the issue type, and rules that name the impact which lowers
+its severity. A text that matches no issue rule is `None`, never a guess.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from model.decision import Evidence, Labels
+from model.errors import RulesError
+from model.matrix import Matrix
+from model.text import CleanText
+
+Phrase = Annotated[str, Field(min_length=1)]
+_GAP = r"(?:\W+\w+){0,5}?\W+"  # `...` in a phrase: up to five words, within one sentence or not
+
+
+class _Rule(BaseModel):
+    """A named rule: it matches when a phrase of every `all` group is there and none of `none`.
+
+    A phrase is words in lower case. `*` stands for any ending or beginning of a word, `...` for up to five words.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+    any: tuple[Phrase, ...] = ()
+    all: tuple[tuple[Phrase, ...], ...] = ()
+    none: tuple[Phrase, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_phrases(self) -> Self:
+        if not self.any and not self.all:
+            raise ValueError(f"rule {self.name!r} has neither `any` nor `all`")
+        return self
+
+
+class IssueRule(_Rule):
+    """A rule that names the issue type, and owner and queue where the type leaves them open."""
+
+    issue_type: str
+    owner: str | None = None
+    queue: str | None = None
+    impact: str | None = None
+
+
+class ImpactRule(_Rule):
+    """A rule that names what lowers (or, for undocumented issues, sets) the severity."""
+
+    impact: str
+    only_for: tuple[str, ...] | None = None
+
+
+class _RulesFile(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    issue: tuple[IssueRule, ...] = ()
+    impact: tuple[ImpactRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RuleHit:
+    """What the rules say of one text.
+
+    Attributes
+    ----------
+    labels : Labels
+        The labels by the matrix.
+    impact : str
+        The impact that gave the severity.
+    rule : str
+        Name of the rule that named the issue type.
+    impact_rule : str or None
+        Name of the rule that named the impact.
+    evidence : tuple of Evidence
+        The words that matched.
+    """
+
+    labels: Labels
+    impact: str
+    rule: str
+    impact_rule: str | None
+    evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True)
+class _Compiled:
+    rule: _Rule
+    groups: tuple[re.Pattern[str], ...]
+    none: re.Pattern[str] | None
+
+    @classmethod
+    def of(cls, rule: _Rule) -> Self:
+        groups = [*rule.all, *([rule.any] if rule.any else [])]
+        return cls(rule, tuple(map(_compile, groups)), _compile(rule.none) if rule.none else None)
+
+    def spans(self, text: str) -> list[tuple[int, int]] | None:
+        found = []
+        for group in self.groups:
+            match = group.search(text)
+            if match is None:
+                return None
+            found.append(match.span())
+        if self.none and self.none.search(text):
+            return None
+        return found
+
+
+class Rules:
+    """Keyword rules over one matrix.
+
+    Parameters
+    ----------
+    matrix : Matrix
+        The matrix that gives owner, queue and severity of an issue type.
+    issue_rules, impact_rules : tuple of rules
+        In order; the first match wins.
+
+    Raises
+    ------
+    RulesError
+        When a rule names what the matrix does not have, or a name stands twice.
+    """
+
+    def __init__(
+        self, matrix: Matrix, issue_rules: tuple[IssueRule, ...], impact_rules: tuple[ImpactRule, ...]
+    ) -> None:
+        self.matrix = matrix
+        _check(matrix, issue_rules, impact_rules)
+        self._issue = [(rule, _Compiled.of(rule)) for rule in issue_rules]
+        self._impact = [(rule, _Compiled.of(rule)) for rule in impact_rules]
+
+    def match(self, text: CleanText) -> RuleHit | None:
+        """Return what the first matching rules say of a text, `None` when no issue rule matches."""
+        lowered = text.text.lower()
+        if len(lowered) != len(text.text):  # a few capitals grow when lowered; evidence must still point right
+            lowered = text.text
+        for rule, compiled in self._issue:
+            spans = compiled.spans(lowered)
+            if spans is not None:
+                return self._hit(text, lowered, rule, spans)
+        return None
+
+    def _hit(self, text: CleanText, lowered: str, rule: IssueRule, spans: list[tuple[int, int]]) -> RuleHit:
+        impact, impact_rule, impact_spans = self._find_impact(lowered, rule)
+        severity = self.matrix.severity_after(rule.issue_type, impact) or self.matrix.row_severity(rule.issue_type)
+        usual = self.matrix.owner_queues(rule.issue_type)[0]
+        labels = Labels(severity, rule.owner or usual.owner, rule.queue or usual.queue, rule.issue_type)
+        evidence = [_evidence(text, span, rule.issue_type) for span in spans]
+        evidence += [_evidence(text, span, severity) for span in impact_spans]
+        return RuleHit(labels, impact, rule.name, impact_rule, tuple(evidence))
+
+    def _find_impact(self, lowered: str, rule: IssueRule) -> tuple[str, str | None, list[tuple[int, int]]]:
+        if rule.impact:
+            return rule.impact, rule.name, []
+        for impact_rule, compiled in self._impact:
+            if impact_rule.only_for is not None and rule.issue_type not in impact_rule.only_for:
+                continue
+            if not self.matrix.impact(impact_rule.impact).applies_to(rule.issue_type):
+                continue
+            spans = compiled.spans(lowered)
+            if spans is not None:
+                return impact_rule.impact, impact_rule.name, spans
+        usual = self.matrix.impact_for(rule.issue_type, self.matrix.row_severity(rule.issue_type))
+        if usual is None:  # a loaded matrix keeps every row reachable
+            raise RulesError(f"no impact keeps {rule.issue_type!r} at its own severity")
+        return usual, None, []
+
+
+def load_rules(path: Path, matrix: Matrix) -> Rules:
+    """Read and validate a rules file.
+
+    Parameters
+    ----------
+    path : Path
+        A TOML file with the tables `issue` and `impact`.
+    matrix : Matrix
+        The matrix that the rules speak of.
+
+    Returns
+    -------
+    Rules
+
+    Raises
+    ------
+    RulesError
+        When the file is missing, no TOML, or a rule is not valid; the message names the rule.
+    """
+    try:
+        with path.open("rb") as file:
+            read = _RulesFile.model_validate(tomllib.load(file))
+        return Rules(matrix, read.issue, read.impact)
+    except OSError as error:
+        raise RulesError(f"{path}: the rules cannot be read: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RulesError(f"{path}: not valid TOML: {error}") from error
+    except ValidationError as error:
+        details = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise RulesError(f"{path}: {details}") from error
+    except RulesError as error:
+        raise RulesError(f"{path}: {error}") from error
+
+
+def _compile(phrases: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(map(_pattern, phrases)))
+
+
+def _pattern(phrase: str) -> str:
+    pieces: list[str] = []
+    gap = ""
+    for word in phrase.split():
+        if word == "...":
+            gap = _GAP
+            continue
+        escaped = re.escape(word).replace(r"\*", r"\w*")
+        start = r"(?<!\w)" if re.match(r"\w|\*", word) else ""
+        end = r"(?!\w)" if re.search(r"[\w*]$", word) else ""
+        pieces += [gap, start + escaped + end]
+        gap = r"\s*[\s,-]\s*"
+    return "(?:" + "".join(pieces) + ")"
+
+
+def _evidence(text: CleanText, span: tuple[int, int], label: str) -> Evidence:
+    start, end = text.raw_span(*span)
+    return Evidence(words=text.text[slice(*span)], start=start, end=end, label=label, weight=1.0)
+
+
+def _check(matrix: Matrix, issue_rules: tuple[IssueRule, ...], impact_rules: tuple[ImpactRule, ...]) -> None:
+    names = [rule.name for rule in (*issue_rules, *impact_rules)]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise RulesError(f"rule {twice[0]!r} stands twice")
+    impacts = [impact.id for impact in matrix.impacts]
+    for rule in issue_rules:
+        if rule.issue_type not in matrix.issue_type_ids:
+            raise RulesError(f"rule {rule.name!r}: the matrix has no issue type {rule.issue_type!r}")
+        pairs = [(p.owner, p.queue) for p in matrix.owner_queues(rule.issue_type)]
+        if (rule.owner or pairs[0][0], rule.queue or pairs[0][1]) not in pairs:
+            raise RulesError(f"rule {rule.name!r}: owner and queue do not go with {rule.issue_type!r} in the matrix")
+        if rule.impact and (
+            rule.impact not in impacts or not matrix.impact(rule.impact).applies_to(rule.issue_type)
+        ):
+            raise RulesError(f"rule {rule.name!r}: impact {rule.impact!r} does not go with {rule.issue_type!r}")
+    for impact_rule in impact_rules:
+        if impact_rule.impact not in impacts:
+            raise RulesError(f"rule {impact_rule.name!r}: the matrix has no impact {impact_rule.impact!r}")
