@@ -230,7 +230,7 @@ def _pattern(phrase: str) -> str:
 
 def _evidence(text: CleanText, span: tuple[int, int], label: str) -> Evidence:
     start, end = text.raw_span(*span)
-    return Evidence(words=text.text[slice(*span)], start=start, end=end, label=label, weight=1.0)
+    return Evidence(words=text.raw[start:end], start=start, end=end, label=label, weight=1.0)
 
 
 def _check(matrix: Matrix, issue_rules: tuple[IssueRule, ...], impact_rules: tuple[ImpactRule, ...]) -> None:

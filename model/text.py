@@ -53,9 +53,12 @@ class CleanText:
     ----------
     text : str
         What the customer wrote, without markup, quoted history, signature and disclaimer.
+    raw : str
+        The text as it came.
     """
 
     text: str
+    raw: str = field(repr=False, compare=False)
     _steps: tuple[_Step, ...] = field(default=(), repr=False, compare=False)
 
     def raw_span(self, start: int, end: int) -> tuple[int, int]:
@@ -95,7 +98,7 @@ def clean(raw: str) -> CleanText:
         text, step = _apply(text, find(text))
         if step:
             steps.append(step)
-    return CleanText(text, tuple(steps))
+    return CleanText(text, raw, tuple(steps))
 
 
 def _apply(text: str, edits: Iterable[_Edit]) -> tuple[str, _Step | None]:

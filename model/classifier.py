@@ -1,0 +1,185 @@
+"""The TF-IDF + logistic-regression pipelines: build, probabilities, explanation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import FeatureUnion, Pipeline
+
+from model.text import CleanText
+
+Floats = npt.NDArray[np.float64]
+
+WORD = r"(?u)\b\w+\b"
+_find_words = re.compile(WORD).findall
+HEADS = ("destination", "impact", "severity", "owner", "queue")
+
+
+def build_features() -> FeatureUnion:
+    """Return the unfitted features: TF-IDF of words and of characters within words.
+
+    Words carry the meaning; characters the misspelled and the romanised word.
+    """
+    words = TfidfVectorizer(token_pattern=WORD, ngram_range=(1, 2), min_df=2, sublinear_tf=True, dtype=np.float32)
+    characters = TfidfVectorizer(
+        analyzer="char_wb", ngram_range=(2, 5), min_df=3, sublinear_tf=True, dtype=np.float32
+    )
+    return FeatureUnion([("words", words), ("characters", characters)])
+
+
+def build_head(*, inverse_regularisation: float = 10.0) -> LogisticRegression:
+    """Return an unfitted logistic regression for one label."""
+    return LogisticRegression(C=inverse_regularisation, max_iter=300, tol=1e-3)
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """Fitted features, shared by one logistic regression for each head.
+
+    Attributes
+    ----------
+    features : FeatureUnion
+        Fitted TF-IDF vectorizers.
+    heads : mapping of str to LogisticRegression
+        Fitted heads by name.
+    """
+
+    features: FeatureUnion
+    heads: Mapping[str, LogisticRegression]
+
+    @classmethod
+    def fit(cls, texts: Sequence[CleanText], targets: Mapping[str, Sequence[str]]) -> Classifier:
+        """Fit features and heads.
+
+        Parameters
+        ----------
+        texts : sequence of CleanText, length n_texts
+        targets : mapping of str to sequence of str
+            For every head the label of each text; an empty one leaves the text out of that head.
+
+        Returns
+        -------
+        Classifier
+        """
+        features = build_features()
+        matrix = sparse.csr_matrix(features.fit_transform([t.text for t in texts]))
+        heads = {}
+        for name, labels in targets.items():
+            known = np.array([bool(label) for label in labels])
+            heads[name] = build_head().fit(matrix[known], np.asarray(labels, dtype=object)[known].astype(str))
+        return cls(features, heads)
+
+    @property
+    def pipelines(self) -> dict[str, Pipeline]:
+        """The same model as one stock pipeline a head, each taking a list of clean strings."""
+        return {name: Pipeline([("features", self.features), ("head", head)]) for name, head in self.heads.items()}
+
+    def classes(self, head: str) -> list[str]:
+        """Return the classes of a head, in the order of its columns."""
+        return [str(c) for c in self.heads[head].classes_]
+
+    def vectors(self, texts: Sequence[CleanText]) -> sparse.csr_matrix:
+        """Return the TF-IDF vectors, of shape (n_texts, n_features)."""
+        return sparse.csr_matrix(self.features.transform([t.text for t in texts]))
+
+    def known_words(self, texts: Sequence[CleanText]) -> tuple[Floats, Floats]:
+        """Return how many distinct words of each text the model knows, and their share of all its distinct words.
+
+        Parameters
+        ----------
+        texts : sequence of CleanText, length n_texts
+
+        Returns
+        -------
+        known : ndarray of shape (n_texts,)
+        share : ndarray of shape (n_texts,)
+            In 0..1; 0 for a text without words.
+        """
+        vocabulary = self._vocabulary
+        words = [set(_find_words(text.text.lower())) for text in texts]
+        known = np.array([sum(word in vocabulary for word in found) for found in words], dtype=float)
+        return known, known / np.maximum([len(found) for found in words], 1)
+
+    def probabilities(self, vectors: sparse.csr_matrix) -> dict[str, Floats]:
+        """Return for every head the class probabilities.
+
+        All heads are one product with the stacked coefficients: the vectors are read once.
+
+        Parameters
+        ----------
+        vectors : csr_matrix of shape (n_texts, n_features)
+
+        Returns
+        -------
+        dict of str to ndarray of shape (n_texts, n_classes)
+        """
+        scores = vectors @ self._stacked[0] + self._stacked[1]
+        return {
+            name: _softmax(scores[:, columns]) if columns.stop - columns.start > 1 else _sigmoid(scores[:, columns])
+            for name, columns in self._columns.items()
+        }
+
+    def contributions(self, vectors: sparse.csr_matrix, head: str, label: str) -> Floats:
+        """Return what each feature of one text adds to a label, in log-odds against the mean of the other labels.
+
+        Parameters
+        ----------
+        vectors : csr_matrix of shape (1, n_features)
+        head, label : str
+            The head and one of its classes.
+
+        Returns
+        -------
+        ndarray of shape (n_nonzero,)
+            In the order of `vectors.indices`.
+        """
+        columns = self._columns[head]
+        weights = self._stacked[0][vectors.indices, columns]
+        place = self.classes(head).index(label)
+        if weights.shape[1] == 1:
+            towards = weights[:, 0] * (1.0 if place else -1.0)
+        else:
+            towards = weights[:, place] - (weights.sum(axis=1) - weights[:, place]) / (weights.shape[1] - 1)
+        result: Floats = towards * vectors.data
+        return result
+
+    @cached_property
+    def _vocabulary(self) -> Mapping[str, int]:
+        vectorizer: TfidfVectorizer = self.features.transformer_list[0][1]
+        vocabulary: Mapping[str, int] = vectorizer.vocabulary_
+        return vocabulary
+
+    @cached_property
+    def _columns(self) -> dict[str, slice]:
+        columns, at = {}, 0
+        for name, head in self.heads.items():
+            columns[name] = slice(at, at + head.coef_.shape[0])
+            at += head.coef_.shape[0]
+        return columns
+
+    @cached_property
+    def _stacked(self) -> tuple[Floats, Floats]:
+        weights = np.vstack([head.coef_ for head in self.heads.values()]).T
+        return np.ascontiguousarray(weights), np.concatenate([head.intercept_ for head in self.heads.values()])
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"features": self.features, "heads": self.heads}  # the stacked copy is made again after loading
+
+
+def _softmax(scores: Floats) -> Floats:
+    exponents = np.exp(scores - scores.max(axis=1, keepdims=True))
+    result: Floats = exponents / exponents.sum(axis=1, keepdims=True)
+    return result
+
+
+def _sigmoid(scores: Floats) -> Floats:
+    positive = 1.0 / (1.0 + np.exp(-scores))
+    return np.hstack([1.0 - positive, positive])

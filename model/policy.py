@@ -1,0 +1,280 @@
+"""From probabilities to labels: which severity, how sure, and when a person must look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from model.composition import Composition, Floats
+from model.decision import Confidence, Decision, Labels
+from model.matrix import Matrix
+from model.rules import RuleHit
+from model.text import CleanText
+
+Ints = npt.NDArray[np.intp]
+
+# Why a person must look.
+EMPTY_TEXT = "empty-text"
+UNKNOWN_WORDS = "unknown-words"
+NO_ISSUE = "no-issue"
+UNSURE = {"severity": "unsure-severity", "owner": "unsure-owner", "queue": "unsure-queue"}
+NO_RULE = "no-rule-matches"
+RULES_DISAGREE = "rules-disagree-on-most-severe"
+REVIEW_REASONS = (EMPTY_TEXT, UNKNOWN_WORDS, NO_ISSUE, *UNSURE.values(), NO_RULE, RULES_DISAGREE)
+
+_TINY = 1e-6
+
+
+@dataclass(frozen=True)
+class Calibrator:
+    """Logistic calibration of "this label is right" from a few scores (Platt 1999, with more than one score).
+
+    Attributes
+    ----------
+    weights : tuple of float
+        One for each column of the scores.
+    intercept : float
+    """
+
+    weights: tuple[float, ...] = (1.0,)
+    intercept: float = 0.0
+
+    def __call__(self, scores: Floats) -> Floats:
+        """Return probabilities, of shape (n_texts,), from scores of shape (n_texts, n_scores)."""
+        logit = np.full(len(scores), self.intercept)
+        for weight, column in zip(self.weights, scores.T, strict=True):
+            logit = logit + weight * column
+        result: Floats = 1.0 / (1.0 + np.exp(-logit))
+        return result
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What training decided about deciding; plain numbers, kept in the manifest.
+
+    Attributes
+    ----------
+    direct_share : float
+        Weight, in 0..1, of the direct severity head against the composed severity.
+    miss_cost : float
+        Price of calling the most severe class two or more steps too low, where a plain error costs 1.
+    calibrators : mapping of str to Calibrator
+        For severity, owner and queue.
+    thresholds : mapping of str to float
+        Confidence below which a person must look, for severity, owner and queue.
+    no_issue_threshold : float
+        Probability of "no issue" from which a person must look, whatever the labels.
+    known_words : float
+        Share of the words, in 0..1, that the model must know not to send the text to a person.
+    rule_precision : mapping of str to float
+        How often a rule's severity was right on the examples, smoothed.
+    """
+
+    direct_share: float = 0.3
+    miss_cost: float = 1.5
+    calibrators: Mapping[str, Calibrator] = field(
+        default_factory=lambda: {"severity": Calibrator((1.0, 0.0, 0.0, 0.0, 0.0)), "owner": Calibrator(), "queue": Calibrator()}
+    )
+    thresholds: Mapping[str, float] = field(default_factory=lambda: {"severity": 0.5, "owner": 0.5, "queue": 0.5})
+    no_issue_threshold: float = 0.5
+    known_words: float = 0.3
+    rule_precision: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """The most likely labels of many texts, with the scores that their confidence is made of.
+
+    Attributes
+    ----------
+    outcome : ndarray of int, shape (n_texts,)
+        Index of the chosen outcome in `Composition.outcomes`.
+    joint : ndarray of shape (n_texts, n_outcomes)
+        Probability of every outcome.
+    scores : dict of str to ndarray of shape (n_texts, n_scores)
+        For severity, owner and queue.
+    no_issue : ndarray of shape (n_texts,)
+        Probability that the text describes no issue.
+    """
+
+    outcome: Ints
+    joint: Floats
+    scores: dict[str, Floats]
+    no_issue: Floats
+
+
+def weigh(
+    composition: Composition, heads: Mapping[str, Floats], known: Floats, policy: Policy, matrix: Matrix
+) -> Verdicts:
+    """Choose labels from the probabilities of the heads.
+
+    The severity is chosen first, at the least expected cost; the other labels are the likeliest that go with it.
+
+    Parameters
+    ----------
+    composition : Composition
+    heads : mapping of str to ndarray of shape (n_texts, n_classes)
+        Columns of severity, owner and queue in the matrix's order.
+    known : ndarray of shape (n_texts,)
+        Number of known words.
+    policy : Policy
+    matrix : Matrix
+    """
+    joint = composition.joint(heads["destination"], heads["impact"])
+    composed = composition.marginal(joint, "severity")
+    shares = {"severity": policy.direct_share, "owner": 0.3, "queue": 0.3}
+    for label, share in shares.items():
+        joint = _pull(composition, joint, label, heads[label], share)
+    mixed = composition.marginal(joint, "severity")
+    costs = _costs(len(matrix.severity_ids), policy.miss_cost)
+    severity = np.einsum("ij,jk->ik", mixed, costs).argmin(axis=1)
+    outcome = _likeliest(composition, joint, severity)
+    rows = np.arange(len(joint))
+    top = np.sort(composition.marginal(joint, "issue_type"), axis=1)[:, -1]
+    scores = {
+        "severity": np.column_stack(
+            [
+                _logit(mixed[rows, severity]),
+                _logit(composed[rows, severity]),
+                _logit(heads["severity"][rows, severity]),
+                _logit(top),
+                np.log1p(known),
+            ]
+        )
+    }
+    for label in ("owner", "queue"):
+        marginal = composition.marginal(joint, label)
+        chosen = composition.carries[label].argmax(axis=1)[outcome]
+        scores[label] = _logit(marginal[rows, chosen])[:, None]
+    is_no_issue = np.array([matrix.impact(o.impact).needs_review for o in composition.outcomes])
+    return Verdicts(outcome, joint, scores, joint[:, is_no_issue].sum(axis=1))
+
+
+def _pull(composition: Composition, joint: Floats, label: str, direct: Floats, share: float) -> Floats:
+    """Mix a direct head into one label's marginal; the joint keeps its shape within each value of the label."""
+    marginal = composition.marginal(joint, label)
+    possible = marginal > 0
+    wanted = (1 - share) * marginal + share * np.where(possible, direct, 0.0)
+    factor = np.where(possible, wanted / np.maximum(marginal, 1e-300), 0.0)
+    carried = composition.carries[label].argmax(axis=1)
+    pulled = joint * np.minimum(factor, 1e12)[:, carried]
+    result: Floats = pulled / pulled.sum(axis=1, keepdims=True)
+    return result
+
+
+def _costs(n_severities: int, miss_cost: float) -> Floats:
+    """Return what it costs to call severity i severity j, of shape (n_severities, n_severities)."""
+    costs = 1.0 - np.eye(n_severities)
+    costs[0, 1:2] = (1 + miss_cost) / 2
+    costs[0, 2:] = miss_cost
+    return costs
+
+
+def _likeliest(composition: Composition, joint: Floats, severity: Ints) -> Ints:
+    """Return the best outcome of the given severity: first the destination, then the impact within it."""
+    fits = composition.carries["severity"].T[severity] * joint
+    names = sorted({o.destination for o in composition.outcomes})
+    member = np.array([[float(o.destination == name) for name in names] for o in composition.outcomes])
+    best = np.einsum("ij,jk->ik", fits, member).argmax(axis=1)
+    result: Ints = (fits * member.T[best]).argmax(axis=1)
+    return result
+
+
+def _logit(p: Floats) -> Floats:
+    clipped = np.clip(p, _TINY, 1 - _TINY)
+    result: Floats = np.log(clipped / (1 - clipped))
+    return result
+
+
+def confidences(verdicts: Verdicts, policy: Policy) -> dict[str, Floats]:
+    """Return for severity, owner and queue how likely the chosen label is right, each of shape (n_texts,)."""
+    return {label: policy.calibrators[label](scores) for label, scores in verdicts.scores.items()}
+
+
+def review_reasons(
+    confidence: Confidence,
+    labels: Labels,
+    no_issue: float,
+    known_share: float,
+    hit: RuleHit | None,
+    policy: Policy,
+    matrix: Matrix,
+) -> tuple[str, ...]:
+    """Return why a person must look at what the model says, if anybody must."""
+    reasons = []
+    if known_share < policy.known_words:
+        reasons.append(UNKNOWN_WORDS)
+    if no_issue >= policy.no_issue_threshold:
+        reasons.append(NO_ISSUE)
+    reasons += [why for label, why in UNSURE.items() if getattr(confidence, label) < policy.thresholds[label]]
+    worst = matrix.severity_ids[0]
+    if hit and (hit.labels.severity == worst) != (labels.severity == worst):
+        precise = policy.rule_precision.get(hit.rule, 0.0)
+        if precise >= max(confidence.severity, policy.thresholds["severity"]):
+            reasons.append(RULES_DISAGREE)
+    return tuple(reasons)
+
+
+def decide_by_rules(text: CleanText, hit: RuleHit | None, matrix: Matrix) -> Decision:
+    """Return the decision of the rules alone, or the default that asks for a person."""
+    if hit is None:
+        return decide_by_default(matrix, NO_RULE if text else EMPTY_TEXT)
+    reasons = (NO_ISSUE,) if matrix.impact(hit.impact).needs_review else ()
+    return Decision(
+        labels=hit.labels,
+        impact=hit.impact,
+        decided_by="rules",
+        review_reasons=reasons,
+        explanation=explain(matrix, hit.labels, hit.impact) + f"; rule {hit.rule}",
+        evidence=hit.evidence,
+        rule=hit.rule,
+    )
+
+
+def decide_by_default(matrix: Matrix, reason: str) -> Decision:
+    """Return the labels of what is no issue; a person must look."""
+    usual = matrix.undocumented
+    labels = Labels(usual.severity, usual.owner, usual.queue, usual.id)
+    return Decision(
+        labels=labels,
+        impact=None,
+        decided_by="default",
+        review_reasons=(reason,),
+        explanation="nothing in the text could be matched; a person must look",
+    )
+
+
+def decide_by_person(labels: Labels, decision: Decision) -> Decision:
+    """Return the decision with a person's labels in place of the router's."""
+    return replace(
+        decision,
+        labels=labels,
+        impact=None,
+        decided_by="person",
+        confidence=None,
+        review_reasons=(),
+        explanation="a person corrected this text",
+        evidence=(),
+        alternatives=(),
+        rule=None,
+    )
+
+
+def explain(matrix: Matrix, labels: Labels, impact_id: str | None) -> str:
+    """Return one sentence: the row that the text is closest to, and what lowered its severity.
+
+    Examples
+    --------
+    "closest to: Cloud Agent WebRTC is not working (P0); lowered to P2: one or a handful affected, the rest work normally"
+    """
+    row = matrix.issue_type(labels.issue_type)
+    what = matrix.impact(impact_id).description if impact_id else ""
+    if row is None:
+        return f"matches no documented row; {labels.severity}: {what}" if what else "matches no documented row"
+    sentence = f"closest to: {row.description} ({row.severity})"
+    if row.severity != labels.severity:
+        sentence += f"; lowered to {labels.severity}: {what}"
+    return sentence
