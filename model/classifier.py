@@ -29,9 +29,7 @@ def build_features() -> FeatureUnion:
     Words carry the meaning; characters the misspelled and the romanised word.
     """
     words = TfidfVectorizer(token_pattern=WORD, ngram_range=(1, 2), min_df=2, sublinear_tf=True, dtype=np.float32)
-    characters = TfidfVectorizer(
-        analyzer="char_wb", ngram_range=(2, 5), min_df=3, sublinear_tf=True, dtype=np.float32
-    )
+    characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), min_df=3, sublinear_tf=True, dtype=np.float32)
     return FeatureUnion([("words", words), ("characters", characters)])
 
 

@@ -81,9 +81,7 @@ class Composition:
     """
 
     def __init__(self, matrix: Matrix, destinations: list[str], impacts: list[str]) -> None:
-        self.outcomes = tuple(
-            o for o in outcomes(matrix) if o.destination in destinations and o.impact in impacts
-        )
+        self.outcomes = tuple(o for o in outcomes(matrix) if o.destination in destinations and o.impact in impacts)
         self._destination = np.array([destinations.index(o.destination) for o in self.outcomes])
         self._impact = np.array([impacts.index(o.impact) for o in self.outcomes])
         self._allowed = np.zeros((len(impacts), len(destinations)))

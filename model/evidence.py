@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 
 from scipy import sparse
@@ -107,7 +107,7 @@ def _character_ngrams(text: str, vectorizer: TfidfVectorizer) -> Iterator[tuple[
 def _word_weights(
     classifier: Classifier, vector: sparse.csr_matrix, head: str, label: str, spans: dict[int, list[list[Span]]]
 ) -> dict[Span, float]:
-    weights: Counter[Span] = Counter()
+    weights: defaultdict[Span, float] = defaultdict(float)
     contributions = classifier.contributions(vector, head, label)
     for feature, contribution in zip(vector.indices, contributions, strict=True):
         occurrences = spans.get(int(feature), [])

@@ -83,10 +83,10 @@ def check_examples(frame: pd.DataFrame, matrix: Matrix) -> pd.DataFrame:
         "impact": ("", *(impact.id for impact in matrix.impacts)),
     }
     for column, labels in known.items():
-        wrong = frame.index[~frame[column].isin(labels)]
-        if len(wrong):
-            line, value = int(frame.index.get_loc(wrong[0])) + 2, frame.at[wrong[0], column]
-            raise ExamplesError(f"line {line}, column {column}: {value!r} is not one of {', '.join(filter(None, labels))}")
+        for line, value in enumerate(frame[column], start=2):
+            if value not in labels:
+                known_labels = ", ".join(filter(None, labels))
+                raise ExamplesError(f"line {line}, column {column}: {value!r} is not one of {known_labels}")
     _check_pairs(frame, matrix)
     blank = (frame["impact"] == "") & (frame["issue_type"] != "")
     frame.loc[blank, "impact"] = [

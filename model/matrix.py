@@ -201,7 +201,7 @@ class Matrix(Entry):
 
         Contacts, deadlines and wording may change without retraining, so they do not count.
         """
-        parts = [self.severity_ids, self.owner_ids, self.queue_ids]
+        parts: list[object] = [self.severity_ids, self.owner_ids, self.queue_ids]
         parts += [(t.id, t.owner, t.severity, t.queue) for t in self.issue_types]
         parts += [self.undocumented.model_dump_json()]
         parts += [i.model_dump_json(exclude={"description"}) for i in self.impacts]

@@ -76,7 +76,11 @@ class Policy:
     direct_share: float = 0.3
     miss_cost: float = 1.5
     calibrators: Mapping[str, Calibrator] = field(
-        default_factory=lambda: {"severity": Calibrator((1.0, 0.0, 0.0, 0.0, 0.0)), "owner": Calibrator(), "queue": Calibrator()}
+        default_factory=lambda: {
+            "severity": Calibrator((1.0, 0.0, 0.0, 0.0, 0.0)),
+            "owner": Calibrator(),
+            "queue": Calibrator(),
+        }
     )
     thresholds: Mapping[str, float] = field(default_factory=lambda: {"severity": 0.5, "owner": 0.5, "queue": 0.5})
     no_issue_threshold: float = 0.5

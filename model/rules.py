@@ -244,9 +244,7 @@ def _check(matrix: Matrix, issue_rules: tuple[IssueRule, ...], impact_rules: tup
         pairs = [(p.owner, p.queue) for p in matrix.owner_queues(rule.issue_type)]
         if (rule.owner or pairs[0][0], rule.queue or pairs[0][1]) not in pairs:
             raise RulesError(f"rule {rule.name!r}: owner and queue do not go with {rule.issue_type!r} in the matrix")
-        if rule.impact and (
-            rule.impact not in impacts or not matrix.impact(rule.impact).applies_to(rule.issue_type)
-        ):
+        if rule.impact and (rule.impact not in impacts or not matrix.impact(rule.impact).applies_to(rule.issue_type)):
             raise RulesError(f"rule {rule.name!r}: impact {rule.impact!r} does not go with {rule.issue_type!r}")
     for impact_rule in impact_rules:
         if impact_rule.impact not in impacts:

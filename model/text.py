@@ -139,8 +139,10 @@ def _cut_after_limit(text: str) -> Iterator[_Edit]:
         yield _Edit(MAX_CHARACTERS, len(text), "")
 
 
-_TAGS = "a|abbr|b|blockquote|body|br|center|code|col|dd|div|dl|dt|em|font|form|h[1-6]|head|hr|html|i|img|input|label|li|link|\
+_TAGS = (
+    "a|abbr|b|blockquote|body|br|center|code|col|dd|div|dl|dt|em|font|form|h[1-6]|head|hr|html|i|img|input|label|li|link|\
 meta|ol|o:p|p|pre|s|section|small|span|strong|sub|sup|table|tbody|td|tfoot|th|thead|title|tr|u|ul"
+)
 _BLOCKS = "blockquote|br|div|dd|dt|h[1-6]|hr|li|ol|p|pre|section|table|title|tr|ul"
 
 # A message of a thread begins here: "On ... wrote:", a forwarded block, or a mail header.
@@ -207,7 +209,9 @@ def _unquote(text: str, first: int, starts: list[int]) -> Iterator[_Edit]:
     """Keep the newest of the quoted messages, without its marks."""
     own = [s for s in starts if text[first:s].strip(" >\n\t")]
     end = own[0] if own else len(text)
-    marks = re.compile(_MESSAGE_START.pattern + r"|^[>\s]*(?:from|sent|date|to|cc|bcc):[^\n]*$|^[ \t]*>[> \t]*", _MESSAGE_START.flags)
+    marks = re.compile(
+        _MESSAGE_START.pattern + r"|^[>\s]*(?:from|sent|date|to|cc|bcc):[^\n]*$|^[ \t]*>[> \t]*", _MESSAGE_START.flags
+    )
     for match in marks.finditer(text, first, end):
         if match.end() > match.start():
             subject = re.search(r"^[>\s]*subject:[ ]*", match[0], re.IGNORECASE | re.MULTILINE)
@@ -245,6 +249,12 @@ def _disclaimer(text: str) -> Iterator[_Edit]:
             return
 
 
+def _bucket(number: int) -> str:
+    """Say how many in the words that matter for a severity: one, a handful, many."""
+    return "1" if number == 1 else "numfew" if number <= _HANDFUL else "nummany" if number < 1000 else "numbig"
+
+
+_HANDFUL = 5
 _PASSES: tuple[_Find, ...] = (
     _cut_after_limit,
     # characters that only look different
@@ -268,11 +278,15 @@ _PASSES: tuple[_Find, ...] = (
     # numbers and addresses: what they are matters, which one does not
     _replace(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b", "emailaddress"),
     _replace(r"(?<=[\w/])\?[\w%&=.+~-]+", ""),
-    _replace(r"\b(?:[01]?\d|2[0-3])[:.][0-5]\d(?::[0-5]\d)?(?:\s?[ap]\.?m\b\.?)?|\b(?:1[0-2]|[1-9])\s?[ap]\.?m\b\.?", "clocktime"),
+    _replace(
+        r"\b(?:[01]?\d|2[0-3])[:.][0-5]\d(?::[0-5]\d)?(?:\s?[ap]\.?m\b\.?)?|\b(?:1[0-2]|[1-9])\s?[ap]\.?m\b\.?",
+        "clocktime",
+    ),
     _replace(r"\b\d{1,4}[-/.](?:\d{1,2}|[a-z]{3})[-/.]\d{2,4}\b", "calendardate"),
     _replace(r"\+?\d[\d ()-]{6,}\d", "longnumber"),
     _replace(r"\b(?=[\w-]*\d)[a-f0-9]{8,}(?:-[a-f0-9]{4,})*\b", "longnumber"),
     _replace(r"\d{5,}", "longnumber"),
+    _replace(r"\b\d{1,4}\b", lambda m: _bucket(int(m[0]))),
     # white space
     _replace(r"[ \t]+\n|\n[ \t\n]+", "\n"),
     _replace(r"[ \t]{2,}", " "),

@@ -64,7 +64,8 @@ class Settings:
         unknown = sorted(key for key in environ if key.startswith(PREFIX) and key not in known)
         if unknown:
             raise SettingError(f"{', '.join(unknown)}: no such setting; there are {', '.join(known)}")
-        return cls(**{f.name: _parse(key, environ[key], f.default) for key, f in known.items() if key in environ})
+        given: dict[str, Any] = {f.name: _parse(k, environ[k], f.default) for k, f in known.items() if k in environ}
+        return cls(**given)
 
     @property
     def models_dir(self) -> Path:
