@@ -203,6 +203,7 @@ class JsonWriter:
         self._added = [json.dumps(name, ensure_ascii=False) for name in added]
         self._lines = lines
         self._encoding = encoding
+        self._escape = not encoding.name.startswith("utf")
         self._keep_raw = keep_raw
 
     def begin(self) -> bytes:
@@ -225,7 +226,7 @@ class JsonWriter:
         return partial
 
     def _object(self, row: Row, labels: RowLabels) -> str:
-        values = [_label_json(name, value) for name, value in labels._asdict().items()]
+        values = [_label_json(name, value, escape=self._escape) for name, value in labels._asdict().items()]
         ours = ", ".join(f"{key}: {value}" for key, value in zip(self._added, values, strict=True))
         if not self._keep_raw:
             cells = (f"{key}: {json_text(cell)}" for key, cell in zip(self._keys, row.cells, strict=True))
@@ -273,9 +274,9 @@ def distinct(names: Sequence[str]) -> list[str]:
     return list(found)
 
 
-def _label_json(name: str, value: str | bool) -> str:
+def _label_json(name: str, value: str | bool, *, escape: bool) -> str:
     if name == "confidence":
         return str(value) or "null"
     if name == "model_version" and not value:
         return "null"
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=escape)
