@@ -92,6 +92,10 @@ class Router:
         """Return the same router heeding other corrections."""
         return replace(self, precedents=precedents)
 
+    def without_model(self) -> Router:
+        """Return the same router answering from rules alone."""
+        return replace(self, model=None)
+
     def route(self, text: str, *, region: str | None = None, opened_at: datetime | None = None) -> Routing:
         """Route one text.
 

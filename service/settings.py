@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,12 @@ class Settings:
             raise SettingError(f"{', '.join(unknown)}: no such setting; there are {', '.join(known)}")
         given: dict[str, Any] = {f.name: _parse(k, environ[k], f.default) for k, f in known.items() if k in environ}
         return cls(**given)
+
+    def with_server(self, *, host: str | None, port: int | None, workers: int | None) -> Settings:
+        """Return the same settings with another address or number of processes, where one is given."""
+        return replace(
+            self, host=host or self.host, port=port or self.port, workers=workers or self.workers
+        )
 
     @property
     def models_dir(self) -> Path:

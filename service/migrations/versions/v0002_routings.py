@@ -13,14 +13,14 @@ def upgrade() -> None:
     """Make the table of remembered routings."""
     op.create_table(
         "routings",
-        sa.Column("id", sa.String(100), primary_key=True),
+        sa.Column("id", sa.Text, primary_key=True),
         sa.Column("digest", sa.String(64), nullable=False),
         sa.Column("text", sa.Text, nullable=False),
-        sa.Column("severity", sa.String(100), nullable=False),
-        sa.Column("owner", sa.String(100), nullable=False),
-        sa.Column("queue", sa.String(100), nullable=False),
-        sa.Column("issue_type", sa.String(100), nullable=False),
-        sa.Column("model_version", sa.String(200)),
+        sa.Column("severity", sa.Text, nullable=False),
+        sa.Column("owner", sa.Text, nullable=False),
+        sa.Column("queue", sa.Text, nullable=False),
+        sa.Column("issue_type", sa.Text, nullable=False),
+        sa.Column("model_version", sa.Text),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     )
     op.create_index("ix_routings_created_at", "routings", ["created_at"])

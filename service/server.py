@@ -1,0 +1,70 @@
+"""The production server: gunicorn with several processes, each with its own application."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+
+from model.errors import DataError
+from service.settings import Settings
+
+_SHARED_METRICS = "PROMETHEUS_MULTIPROC_DIR"
+
+
+class _Server(BaseApplication):  # type: ignore[misc]
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        super().__init__()
+
+    def load_config(self) -> None:
+        settings = self._settings
+        options: dict[str, Any] = {
+            "bind": f"{settings.host}:{settings.port}",
+            "workers": settings.workers,
+            "threads": settings.threads,
+            "worker_class": "gthread",
+            "timeout": 60,
+            "graceful_timeout": 20,
+            "accesslog": None,  # request lines hold no text, but nobody needs them beside /metrics
+            "proc_name": "issue-router",
+            "child_exit": _forget_metrics,
+        }
+        for key, value in options.items():
+            self.cfg.set(key, value)
+
+    def load(self) -> Flask:
+        from service.app import create_app  # only in a worker: threads and connections do not survive a fork
+
+        return create_app(self._settings)
+
+
+def _forget_metrics(_server: object, worker: Any) -> None:
+    from prometheus_client import multiprocess
+
+    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def run(settings: Settings) -> None:
+    """Serve until told to stop.
+
+    Raises
+    ------
+    DataError
+        When the state folder cannot be written.
+    """
+    try:
+        settings.state_dir.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix="metrics-", dir=settings.state_dir))
+    except OSError as error:
+        raise DataError(f"ISSUE_ROUTER_STATE_DIR: {settings.state_dir} cannot be written: {error.strerror}") from error
+    os.environ[_SHARED_METRICS] = str(folder)
+    try:
+        _Server(settings).run()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
