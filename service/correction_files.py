@@ -6,7 +6,7 @@ import csv
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -99,6 +99,8 @@ def read_corrections(source: Path, matrix: Matrix) -> Iterator[Correction]:
         raise InputError("file", f"{source} cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise InputError("file", f"{source} is not UTF-8: {error.reason} at byte {error.start}") from None
+    except ValueError as error:
+        raise InputError("file", f"{source}, {error}") from None
 
 
 def _correction(row: Any, matrix: Matrix) -> Correction:
@@ -129,19 +131,18 @@ def _write_csv(file: IO[str], corrections: Iterable[Correction]) -> int:
     writer = csv.DictWriter(file, COLUMNS)
     writer.writeheader()
     count = 0
-    for count, correction in enumerate(corrections, start=1):  # noqa: B007 - the last count is the result
+    for correction in corrections:
+        count += 1
         writer.writerow(_row(correction))
     return count
 
 
 def _write_lines(file: IO[str], corrections: Iterable[Correction]) -> int:
     count = 0
-    for count, correction in enumerate(corrections, start=1):  # noqa: B007 - the last count is the result
+    for correction in corrections:
+        count += 1
         file.write(json.dumps(_row(correction), ensure_ascii=False) + "\n")
     return count
-
-
-_Reader = Callable[[IO[str]], Iterator[tuple[int, Any]]]
 
 
 def _read_csv(file: IO[str]) -> Iterator[tuple[int, Any]]:
@@ -150,7 +151,7 @@ def _read_csv(file: IO[str]) -> Iterator[tuple[int, Any]]:
         for row in reader:
             yield reader.line_num, {name: value or None for name, value in row.items()}
     except csv.Error as error:
-        raise InputError("file", f"line {reader.line_num}: no CSV: {error}") from None
+        raise ValueError(f"line {reader.line_num}: no CSV: {error}") from None
 
 
 def _read_lines(file: IO[str]) -> Iterator[tuple[int, Any]]:
@@ -160,4 +161,4 @@ def _read_lines(file: IO[str]) -> Iterator[tuple[int, Any]]:
         try:
             yield number, json.loads(line)
         except json.JSONDecodeError as error:
-            raise InputError("file", f"line {number}: no JSON: {error.msg}") from None
+            raise ValueError(f"line {number}: no JSON: {error.msg}") from None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -265,8 +266,8 @@ class CorrectionStore:
         InputError
             When the file cannot be written or ends otherwise; a file that was there before is then left as it was.
         """
-        with self._database.transaction(patience=BULK) as connection:
-            return write_corrections(target, _history(connection))
+        with self._database.transaction(patience=BULK) as connection, closing(_history(connection)) as history:
+            return write_corrections(target, history)
 
     def import_(self, source: Path, matrix: Matrix) -> int:
         """Add the corrections of a file that `export` wrote; all or none.
@@ -309,9 +310,10 @@ def _after_fork(store: CorrectionStore | None) -> None:
         store._after_fork()
 
 
-def _history(connection: Connection) -> Iterator[Correction]:
+def _history(connection: Connection) -> Generator[Correction, None, None]:
     statement = select(corrections).order_by(*_BY_TIME).execution_options(yield_per=_CHUNK)
-    return (Correction.from_row(row) for row in connection.execute(statement).mappings())
+    with connection.execute(statement) as result:
+        yield from map(Correction.from_row, result.mappings())
 
 
 def _latest_labels(connection: Connection, digests: Sequence[str] | None) -> dict[str, Labels]:

@@ -26,12 +26,12 @@ def _store() -> Iterator[tuple[CorrectionStore, Settings]]:
         raise click.ClickException(str(error)) from error
 
 
-@click.group()
-def corrections() -> None:
+@click.group("corrections")
+def corrections_group() -> None:
     """What people corrected: list it, export it, import it."""
 
 
-@corrections.command()
+@corrections_group.command()
 @click.option(
     "-o",
     "--output",
@@ -46,7 +46,7 @@ def export(output: Path) -> None:
     click.echo(f"{count} corrections written to {output}")
 
 
-@corrections.command("import")
+@corrections_group.command("import")
 @click.argument("source", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def import_(source: Path) -> None:
     """Add the corrections of a file that `export` wrote; those already there are left alone."""
@@ -55,7 +55,7 @@ def import_(source: Path) -> None:
     click.echo(f"{count} new corrections from {source}")
 
 
-@corrections.command("list")
+@corrections_group.command("list")
 @click.option("-n", "--limit", default=20, show_default=True, type=click.IntRange(min=1), help="Most to show.")
 def list_(limit: int) -> None:
     """Show the newest corrections, one a line."""

@@ -9,23 +9,18 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from filelock import FileLock
-from sqlalchemy import URL, Connection, Engine, Insert, Table, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, Insert, Table, create_engine, event, inspect, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from model.errors import StoreError
+from service.tables import REVISION
 
 QUICK, PATIENT, BULK = 1.0, 10.0, 60.0  # seconds to wait for an answer: routing, a person, a whole export
 
-_MIGRATIONS = Path(__file__).parent / "migrations"
+_POOL: dict[str, Any] = {"pool_size": 8, "max_overflow": 32, "pool_timeout": QUICK, "hide_parameters": True}
 _ADVISORY_LOCK = 0x1550E_40  # any number, the same in every process
-_alembic = threading.Lock()  # Alembic keeps the running migration in a global of its module
 
 
 class Database:
@@ -77,7 +72,7 @@ class Database:
                     if writes and engine.dialect.name == "postgresql":
                         connection.exec_driver_sql("SET LOCAL synchronous_commit TO on")
                     yield connection
-        except (SQLAlchemyError, CommandError, OSError) as error:
+        except (SQLAlchemyError, OSError) as error:
             raise StoreError(f"the corrections' database {self}: {_reason(error)}") from error
 
     def insert_new(self, table: Table) -> Insert:
@@ -132,31 +127,26 @@ class Database:
         """Take the missing migrations; one process at a time, all or none."""
         if self._file:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-        script = ScriptDirectory(_MIGRATIONS)
         with engine.connect() as connection:
-            if self._is_newest(connection, script):
+            if _is_newest(connection):
                 return
-        with (
-            FileLock(f"{self._file}.lock", timeout=BULK) if self._file else nullcontext(),
-            engine.connect() as connection,
-        ):
+        # Alembic is slow to import, and only the first process after an update needs it.
+        from service.migrating import bring_up_to_date  # noqa: PLC0415
+
+        lock = FileLock(f"{self._file}.lock", timeout=BULK) if self._file else nullcontext()
+        with lock, engine.connect() as connection:
             if self._file:  # must not happen in a transaction, nor in two processes at once
                 connection.connection.execute("PRAGMA journal_mode = WAL")
             with _patient(connection, BULK), connection.execution_options(issue_router_writes=True).begin():
                 if not self._file:
                     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
-                if not self._is_newest(connection, script):
-                    _migrate(connection)
+                bring_up_to_date(connection)
 
-    def _is_newest(self, connection: Connection, script: ScriptDirectory) -> bool:
-        heads = MigrationContext.configure(connection).get_current_heads()
-        unknown = set(heads) - {step.revision for step in script.walk_revisions()}
-        if unknown:
-            raise StoreError(
-                f"the corrections' database {self} was made by a newer issue-router "
-                f"(revision {', '.join(sorted(unknown))}); update this one"
-            )
-        return heads == (script.get_current_head(),)
+
+def _is_newest(connection: Connection) -> bool:
+    if not inspect(connection).has_table("alembic_version"):
+        return False
+    return list(connection.scalars(text("SELECT version_num FROM alembic_version"))) == [REVISION]
 
 
 def _parse(url: str) -> URL:
@@ -172,7 +162,7 @@ def _parse(url: str) -> URL:
 
 def _connectable(url: URL) -> Engine:
     if url.drivername == "sqlite":
-        engine = create_engine(url, hide_parameters=True)
+        engine = create_engine(url, **_POOL)
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -180,7 +170,7 @@ def _connectable(url: URL) -> Engine:
         # an optional dependency: who keeps corrections in a file need not have it
         from service import postgres  # noqa: PLC0415
 
-        engine = create_engine(url, hide_parameters=True, pool_pre_ping=True, pool_timeout=QUICK, pool_size=8)
+        engine = create_engine(url, pool_pre_ping=True, **_POOL)
     except ModuleNotFoundError as error:
         raise StoreError("corrections in PostgreSQL need psycopg: pip install 'issue-router[postgres]'") from error
     event.listen(engine, "do_connect", lambda _dialect, _record, args, kwargs: postgres.connect(*args, **kwargs))
@@ -210,14 +200,6 @@ def _patient(connection: Connection, seconds: float) -> Iterator[None]:
         yield
     finally:
         driver.patience = QUICK
-
-
-def _migrate(connection: Connection) -> None:
-    config = Config(attributes={"connection": connection})
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    with _alembic:
-        command.upgrade(config, "head")
 
 
 def _reason(error: Exception) -> str:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Boolean, Column, DateTime, Dialect, Index, MetaData, String, Table, Text, TypeDecorator
 
+REVISION = "0002"  # the newest migration
 metadata = MetaData()
 
 

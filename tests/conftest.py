@@ -1,0 +1,169 @@
+"""Fixtures that several test modules share."""
+
+import contextlib
+import os
+import select
+import socket
+import threading
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import psycopg
+import pytest
+from sqlalchemy import make_url
+
+from model.examples import check_examples, read_examples
+from model.matrix import load_matrix
+from model.rules import load_rules
+from model.training import train
+from service.corrections import CorrectionStore
+
+DATA = Path(__file__).parent.parent / "data"
+
+
+@pytest.fixture(scope="session")
+def matrix():
+    return load_matrix(DATA / "matrix.toml")
+
+
+# --- Databases of corrections ---
+
+
+@pytest.fixture
+def postgres_url():
+    """URL of an empty schema of its own in a real PostgreSQL."""
+    server = os.environ.get("TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/test")
+    schema = f"test_{uuid.uuid4().hex}"
+    try:
+        connection = psycopg.connect(server, autocommit=True, connect_timeout=3)
+    except psycopg.OperationalError as error:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(f"no PostgreSQL answers (set TEST_POSTGRES_URL): {str(error).splitlines()[0]}")
+    with contextlib.closing(connection):
+        connection.execute(f"CREATE SCHEMA {schema}")
+        try:
+            yield f"{server}?options=-csearch_path%3D{schema}"
+        finally:
+            connection.execute(f"DROP SCHEMA {schema} CASCADE")
+
+
+@pytest.fixture
+def sqlite_url(tmp_path):
+    return f"sqlite:///{tmp_path / 'state' / 'corrections.sqlite3'}"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def corrections_url(request):
+    """URL of an empty database, of either kind."""
+    return request.getfixturevalue(f"{request.param}_url")
+
+
+@pytest.fixture
+def store(corrections_url):
+    with CorrectionStore(corrections_url) as store:
+        yield store
+
+
+class Proxy:
+    """Passes connections on to a server, until it is told to cut or to hang."""
+
+    def __init__(self, server):
+        self.server = server
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.state = "open"
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        peers = {}
+        while not self.ended.is_set():
+            if self.state == "cut":
+                for peer in peers:
+                    peer.close()
+                peers = {}
+            ready = select.select([self.listener, *peers], [], [], 0.01)[0] if self.state != "hang" else []
+            if self.state == "hang":
+                self.ended.wait(0.01)
+            for peer in ready:
+                if peer is self.listener:
+                    client = peer.accept()[0]
+                    if self.state == "cut":
+                        client.close()
+                        continue
+                    server = socket.create_connection(self.server)
+                    peers |= {client: server, server: client}
+                elif peer in peers:
+                    self.forward(peer, peers)
+        for peer in [*peers, self.listener]:
+            peer.close()
+
+    def forward(self, peer, peers):
+        data = b""
+        with contextlib.suppress(OSError):
+            data = peer.recv(65536)
+        with contextlib.suppress(OSError):
+            peers[peer].sendall(data)
+        if not data:
+            other = peers.pop(peer)
+            peers.pop(other, None)
+            peer.close()
+            other.close()
+
+    def close(self):
+        self.ended.set()
+        self.thread.join()
+
+
+@pytest.fixture
+def proxied(postgres_url):
+    """A proxy before a real PostgreSQL, and the URL through it."""
+    url = make_url(postgres_url)
+    proxy = Proxy((url.host, url.port or 5432))
+    try:
+        yield proxy, url.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
+    finally:
+        proxy.close()
+
+
+# --- Tiny models, trained on real examples ---
+
+NOW = datetime(2026, 3, 1, 10, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session")
+def rules(matrix):
+    return load_rules(DATA / "rules.toml", matrix)
+
+
+@pytest.fixture(scope="session")
+def examples(matrix):
+    return read_examples(DATA / "issues.csv", matrix)
+
+
+@pytest.fixture(scope="session")
+def tiny_examples(matrix, examples):
+    """About 150 real examples of every issue type by several authors, and the documented sentences thrice."""
+    few = (
+        examples[examples["language"] == "en"]
+        .groupby(["issue_type", "severity"])
+        .sample(3, random_state=1, replace=True)
+    )
+    sentences = pd.DataFrame(
+        [
+            {"text": t.description, "issue_type": t.id, "severity": t.severity, "owner": t.owner, "queue": t.queue}
+            for t in matrix.issue_types
+        ]
+    )
+    sentences = pd.concat([sentences.assign(group=f"matrix{n}", text=sentences["text"] + "!" * n) for n in range(3)])
+    return check_examples(pd.concat([few.drop(columns="impact"), sentences], ignore_index=True), matrix)
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_examples, matrix, rules):
+    """A model trained on `tiny_examples`, with its out-of-group decisions."""
+    return train(tiny_examples, matrix, rules, jobs=1)
