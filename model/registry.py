@@ -251,7 +251,14 @@ class Registry:
         self._write_version(version, files)
         return version
 
-    def promote(self, version: str, *, promoted_at: datetime, forced_despite: list[str] | None = None) -> Champion:
+    def promote(
+        self,
+        version: str,
+        *,
+        promoted_at: datetime,
+        forced_despite: list[str] | None = None,
+        instead_of: str | None = None,
+    ) -> Champion:
         """Make a version the champion in one atomic step.
 
         Whether it deserves it is the gate's business (`model.gate`); this only refuses what does not exist.
@@ -262,10 +269,20 @@ class Registry:
         promoted_at : datetime
         forced_despite : list of str, optional
             The gate's reasons against it, which the manifest then remembers.
+        instead_of : str, optional
+            The champion that it was compared with, `""` for none.
+
+        Raises
+        ------
+        RegistryError
+            When there is no such version, nothing can be written, or another champion than `instead_of` serves by now.
         """
         with self._locked():
             manifest = self.manifest(version)
             before = self.champion_or_none()
+            if instead_of is not None and instead_of != (before.version if before else ""):
+                serves = before.version if before else "none"
+                raise RegistryError(f"version {version} was compared with {instead_of or 'no champion'}, now {serves} serves")
             previous = (before.version, *before.previous) if before else ()
             champion = Champion(
                 version, promoted_at.isoformat(), tuple(v for v in previous if v != version)[:_KEPT_HISTORY]
