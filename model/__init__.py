@@ -1,1 +1,1 @@
-"""What decides: the matrix, the clean text, the model, the rules and the routing. Knows no web framework and no clock."""
+"""What decides: matrix, clean text, model, rules and routing; without web framework, clock or environment."""

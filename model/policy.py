@@ -270,9 +270,7 @@ def decide_by_person(labels: Labels, decision: Decision) -> Decision:
 def explain(matrix: Matrix, labels: Labels, impact_id: str | None) -> str:
     """Return one sentence: the row that the text is closest to, and what lowered its severity.
 
-    Examples
-    --------
-    "closest to: Cloud Agent WebRTC is not working (P0); lowered to P2: one or a handful affected, the rest work normally"
+    Such as "closest to: Cloud Agent WebRTC is not working (P0); lowered to P2: one or a handful affected".
     """
     row = matrix.issue_type(labels.issue_type)
     what = matrix.impact(impact_id).description if impact_id else ""

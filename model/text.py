@@ -161,7 +161,8 @@ _QUOTED_LINE = re.compile(r"^[ \t]*(?:>|&gt;)[^\n]*(?:\n|\Z)", re.MULTILINE)
 _SIGN_OFF = re.compile(
     r"""^[ \t]*(?:
         --[ ]?$
-      | (?:(?:many|kind|best|warm|with|thanks|thx|thank[ ]you|regards|rgds|br|sincerely|cheers|yours|faithfully|truly|in[ ]advance|and|&|[ ])[ ]*)+[,.!]*[ \t]*$
+      | (?:(?:many|kind|best|warm|with|thanks|thx|thank[ ]you|regards|rgds|br|sincerely|cheers|yours
+            |faithfully|truly|in[ ]advance|and|&|[ ])[ ]*)+[,.!]*[ \t]*$
       | sent[ ]from[ ]my[ ][^\n]{2,60}$
       | get[ ]outlook[ ]for[ ][^\n]{2,60}$
     )""",
@@ -169,9 +170,11 @@ _SIGN_OFF = re.compile(
 )
 _DISCLAIMER = re.compile(
     r"""^[ \t*_"]*(?:
-        disclaimer\b | confidentiality\b | confidential\b[ ](?:notice|information)? | legal[ ]notice\b | \[?external\b[^\n]{0,12}mail
+        disclaimer\b | confidentiality\b | confidential[ ](?:notice|information)\b | legal[ ]notice\b
+      | \[?external\b[^\n]{0,12}mail
       | this[ ](?:e-?mail|message|communication|transmission)\b[^\n]{0,120}\b(?:confidential|intended|privileged)
-      | the[ ](?:information|contents?)\b[^\n]{0,80}\b(?:e-?mail|message|communication)\b[^\n]{0,120}\b(?:confidential|intended|privileged)
+      | the[ ](?:information|contents?)\b[^\n]{0,80}\b(?:e-?mail|message|communication)\b[^\n]{0,120}
+        \b(?:confidential|intended|privileged)
       | please[ ]consider[ ]the[ ]environment
     )""",
     re.IGNORECASE | re.MULTILINE | re.VERBOSE,

@@ -19,7 +19,7 @@ from model.matrix import Matrix
 from model.policy import Calibrator, Policy, Verdicts, confidences, weigh
 from model.rules import Rules
 from model.text import CleanText, clean
-from model.trained import TrainedModel, in_order
+from model.trained import TrainedModel
 
 FOLDS = 5
 TARGET_PRECISION = {"severity": 0.95, "owner": 0.99, "queue": 0.98}  # of what is not sent to a person

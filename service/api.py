@@ -21,7 +21,6 @@ from service.schemas import (
     CorrectionReply,
     CorrectionRequest,
     HealthReply,
-    ModelReply,
     RouteRequest,
     route_reply,
 )
@@ -110,7 +109,9 @@ def readyz() -> Response:
         context.store.ping()
     except StoreError as error:
         problems.append(f"corrections: {error}")
-    return json_response(HealthReply(status="degraded" if problems else "ok", problems=problems, model_version=status.version))
+    return json_response(
+        HealthReply(status="degraded" if problems else "ok", problems=problems, model_version=status.version)
+    )
 
 
 @blueprint.get("/metrics")
@@ -149,8 +150,9 @@ def _check_length(field: str, text: str, context: Context) -> None:
 
 def _route(context: Context, texts: list[str], region: str | None, opened_at: datetime | None) -> list[Routing]:
     """Route texts and remember the routings, so that they can be corrected by id."""
+    opened_at = opened_at or datetime.now(UTC).replace(microsecond=0)
     with context.metrics.timing():
-        routings = context.live.router.route_many(texts, region=region, opened_at=opened_at or datetime.now(UTC))
+        routings = context.live.router.route_many(texts, region=region, opened_at=opened_at)
     for text, routing in zip(texts, routings, strict=True):
         context.metrics.count(routing.decision)
         labels, version = routing.decision.labels, routing.decision.model_version

@@ -15,9 +15,11 @@ from pydantic import TypeAdapter, ValidationError
 from model.errors import PromotionRefusedError, RouterError
 from model.evaluation import decisions_frame, evaluate
 from model.examples import read_examples
+from model.gate import judge
+from model.gate import promote as promote_judged
 from model.matrix import load_matrix
 from model.registry import Registry
-from model.retraining import Retraining, promote_version, retrain
+from model.retraining import Retraining, retrain
 from model.rules import load_rules
 from service.corrections import CorrectionStore
 from service.corrections_command import corrections_group
@@ -62,7 +64,9 @@ main.add_command(corrections_group)
 
 @main.command()
 @click.argument("text", required=False)
-@click.option("--file", "source", type=click.File("r", encoding="utf-8"), help="Read the text from a file; - for standard input.")
+@click.option(
+    "--file", "source", type=click.File("r", encoding="utf-8"), help="Read the text from a file; - for standard input."
+)
 @click.option("--region", help="Region whose support contacts to name.")
 @click.option("--opened-at", help="When the ticket was opened, ISO 8601; now by default.")
 def route(text: str | None, source: Any, region: str | None, opened_at: str | None) -> None:
@@ -117,12 +121,12 @@ def _train(
         frame,
         corrections,
         now=datetime.now(UTC),
-        promote=promote,
+        promoting=promote,
         force=force,
         progress=lambda line: click.echo(line, err=True),
     )
     click.echo("out of group, on authors whom the model had not read:")
-    _print_report(done.metrics)
+    _print_report(done.challenger.metrics)
     click.echo(f"version {done.version}{' now serves' if done.promoted else ' is saved'}")
     return done
 
@@ -186,7 +190,9 @@ def list_models() -> None:
         metrics = manifest["metrics"]
         star = "*" if champion and champion.version == version else " "
         severity = metrics.get("severity", {}).get("accuracy")
-        click.echo(f"{star} {version}  {manifest['created_at']}  severity {severity}  P0 recall {metrics.get('p0_recall')}")
+        click.echo(
+            f"{star} {version}  {manifest['created_at']}  severity {severity}  P0 recall {metrics.get('p0_recall')}"
+        )
 
 
 @models.command()
@@ -202,9 +208,11 @@ def show(version: str) -> None:
 def promote(version: str, force: bool) -> None:
     """Make VERSION the one that serves, if the gate lets it. Exit code 3: it does not."""
     settings = Settings.from_env()
+    registry = Registry(settings.models_dir)
     matrix = load_matrix(settings.matrix)
     try:
-        promote_version(Registry(settings.models_dir), version, matrix, now=datetime.now(UTC), force=force)
+        verdict = judge(registry, version, matrix, load_rules(settings.rules, matrix))
+        promote_judged(registry, verdict, promoted_at=datetime.now(UTC), force=force)
     except PromotionRefusedError as error:
         _fail(str(error), REFUSED)
     click.echo(f"version {version} now serves")
@@ -218,7 +226,9 @@ def rollback() -> None:
 
 
 @models.command()
-@click.option("--keep", type=click.IntRange(min=1), default=5, show_default=True, help="How many of the newest to keep.")
+@click.option(
+    "--keep", type=click.IntRange(min=1), default=5, show_default=True, help="How many of the newest to keep."
+)
 def prune(keep: int) -> None:
     """Delete old versions; the one that serves and the one before it always stay."""
     for version in _registry().prune(keep):
@@ -235,7 +245,7 @@ def _registry() -> Registry:
 @click.option("--workers", type=click.IntRange(min=1), help="Serving processes; the setting's by default.")
 def serve(host: str | None, port: int | None, workers: int | None) -> None:
     """Serve the page and the API; train first if there is no model."""
-    from service.server import run  # gunicorn takes a moment to import, and every other command does without it
+    from service.server import run  # noqa: PLC0415 gunicorn is slow to import, and only this command needs it
 
     settings = Settings.from_env()
     if Registry(settings.models_dir).champion() is None:

@@ -27,7 +27,9 @@ def install(app: Flask) -> None:
     """Answer every error of an application with problem details."""
     app.register_error_handler(ValidationError, lambda e: problem(HTTPStatus.UNPROCESSABLE_ENTITY, _fields(e)))
     app.register_error_handler(InputError, lambda e: problem(HTTPStatus.UNPROCESSABLE_ENTITY, [_field(e)]))
-    app.register_error_handler(RequestError, lambda e: problem(e.status, [], str(e)))
+    app.register_error_handler(
+        RequestError, lambda e: problem(e.status, [FieldError(field="body", message=str(e))], str(e))
+    )
     app.register_error_handler(UnknownRoutingError, lambda e: problem(HTTPStatus.NOT_FOUND, [], str(e)))
     app.register_error_handler(StoreError, lambda e: problem(HTTPStatus.SERVICE_UNAVAILABLE, [], str(e)))
     app.register_error_handler(HTTPException, _http)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from model.router import Routing
 
@@ -38,6 +38,15 @@ Instant = Annotated[
 ]
 
 
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("the text is empty; write what is wrong")
+    return text
+
+
+Words = Annotated[str, AfterValidator(_not_blank), WithJsonSchema({"type": "string", "pattern": r"\S"})]
+
+
 class _Body(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -45,7 +54,7 @@ class _Body(BaseModel):
 class RouteRequest(_Body):
     """One issue description to route."""
 
-    text: Annotated[str, Field(pattern=r"\S", description="What the customer wrote, in any form")]
+    text: Annotated[Words, Field(description="What the customer wrote, in any form")]
     region: Annotated[str | None, Field(description="Whose support contacts to name")] = None
     opened_at: Annotated[Instant | None, Field(description="When the ticket was opened; now by default")] = None
 
@@ -62,7 +71,7 @@ class CorrectionRequest(_Body):
     """What a person says the labels should have been; name the routing, or give the text."""
 
     routing_id: Annotated[str | None, Field(description="`id` of the routing that was wrong")] = None
-    text: Annotated[str | None, Field(pattern=r"\S", description="The text, where no routing is named")] = None
+    text: Annotated[Words | None, Field(description="The text, where no routing is named")] = None
     severity: str | None = None
     owner: str | None = None
     queue: str | None = None

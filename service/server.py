@@ -39,13 +39,13 @@ class _Server(BaseApplication):  # type: ignore[misc]
             self.cfg.set(key, value)
 
     def load(self) -> Flask:
-        from service.app import create_app  # only in a worker: threads and connections do not survive a fork
+        from service.app import create_app  # noqa: PLC0415 only in a worker: metrics read their folder at import
 
         return create_app(self._settings)
 
 
 def _forget_metrics(_server: object, worker: Any) -> None:
-    from prometheus_client import multiprocess
+    from prometheus_client import multiprocess  # noqa: PLC0415 see above
 
     multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
 
