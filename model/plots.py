@@ -30,7 +30,7 @@ def plot_counts(counts: pd.DataFrame) -> Figure:
         left += values
     axes.invert_yaxis()
     axes.set_xlabel("texts")
-    axes.legend(title=str(counts.columns.name or ""), loc="lower right")
+    axes.legend(loc="lower right")
     return figure
 
 
