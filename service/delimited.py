@@ -11,11 +11,10 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from model.errors import BatchError
 from service.labels import RowLabels
-from service.records import Reader, Rejected, Row, cell_text
+from service.records import Rejected, Row, cell_text
 from service.sources import UTF8, Encoding, Source
 
 _MAX_RECORD = 1 << 24  # characters; a longer one is a quote that was never closed
@@ -229,7 +228,7 @@ class DelimitedWriter:
     def rows(self, rows: list[Row], labels: list[RowLabels], *, first: bool) -> bytes:
         """Return the rows with their labels."""
         ours: dict[RowLabels, str] = {}
-        pieces = []
+        pieces: list[str] = []
         for row, label in zip(rows, labels, strict=True):
             if label not in ours:
                 ours[label] = self._dialect.delimiter + self._format(label.cells())
@@ -251,13 +250,9 @@ class DelimitedWriter:
         """Return nothing: a delimited file has no end mark."""
         return b""
 
-    def convert(self, partial: Path, reader: Reader, target: Path) -> Path:
-        """Return `partial`: it is the file already."""
-        return partial
-
 
 class _Sink:
-    """Where the standard library writes one line; it wants `\\r\\n` behind it to quote every line break in a cell."""
+    """Where the standard library writes one line; the ending makes it quote every line break in a cell."""
 
     def __init__(self, owner: DelimitedWriter) -> None:
         self._owner = owner

@@ -1,7 +1,7 @@
 """JSON arrays and JSON Lines of tickets.
 
-An object is written back as it was read, with our keys before its closing brace, so that numbers, escapes, repeated keys
-and the order of keys stay as they were.
+An object is written back as it was read, with our keys before its closing brace, so that numbers, escapes and keys
+stay as they were.
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, TextIO
 
 from model.errors import BatchError
 from service.labels import RowLabels
-from service.records import NumberText, Reader, Rejected, Row
+from service.records import NumberText, Rejected, Row
 from service.sources import UTF8, Encoding, Source
 
 _BLOCK = 1 << 18
@@ -220,10 +219,6 @@ class JsonWriter:
     def end(self, *, empty: bool) -> bytes:
         """Return the closing bracket of an array."""
         return self._encoding.encode("" if self._lines else "]\n" if empty else "\n]\n")
-
-    def convert(self, partial: Path, reader: Reader, target: Path) -> Path:
-        """Return `partial`: it is the file already."""
-        return partial
 
     def _object(self, row: Row, labels: RowLabels) -> str:
         values = [_label_json(name, value, escape=self._escape) for name, value in labels._asdict().items()]

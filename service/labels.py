@@ -49,7 +49,12 @@ class RowLabels(NamedTuple):
         ('P0', "'=owner()")
         """
         texts = ("true" if value is True else "false" if value is False else value for value in self)
-        return tuple("'" + text if text.startswith(_FORMULA_STARTS) else text for text in texts)
+        return tuple(map(inert, texts))
+
+
+def inert(text: str) -> str:
+    """Return a text that no spreadsheet runs as a formula when it opens a CSV."""
+    return "'" + text if text.startswith(_FORMULA_STARTS) else text
 
 
 def label_texts(router: Decider, texts: Sequence[str]) -> list[RowLabels]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from service.labels import RowLabels
@@ -73,12 +72,6 @@ class Writer(Protocol):
     def end(self, *, empty: bool) -> bytes:
         """Return what comes after the last row; `empty` when there was none."""
 
-    def convert(self, partial: Path, reader: Reader, target: Path) -> Path:
-        """Turn the appended bytes into the file that was asked for; return where it is.
-
-        Formats whose bytes are the file already return `partial`; others write `target`.
-        """
-
 
 def cell_text(cell: object) -> str:
     """Return the text of a cell, empty for `None`."""
@@ -88,11 +81,5 @@ def cell_text(cell: object) -> str:
 
 
 def well_formed(text: str) -> str:
-    """Return the text with a mark in place of bytes that could not be decoded.
-
-    Examples
-    --------
-    >>> well_formed(b"caf\\xe9".decode("utf-8", "surrogateescape")).isprintable()
-    True
-    """
+    """Return the text with a mark in place of bytes that could not be decoded."""
     return text if text.isascii() else _SURROGATE.sub("\ufffd", text)

@@ -120,8 +120,8 @@ def _width(cells: Sequence[object]) -> int:
 class SheetWriter:
     """Rows and labels as a workbook.
 
-    A workbook cannot be appended to, so the labels alone are appended while the run goes on, and are put beside the rows
-    at the end.
+    A workbook cannot be appended to, so only the labels are appended while the run goes on; they are put beside the
+    rows at the end.
 
     Parameters
     ----------
@@ -156,8 +156,8 @@ class SheetWriter:
         """Return nothing."""
         return b""
 
-    def convert(self, partial: Path, reader: Reader, target: Path) -> Path:
-        """Write the workbook to `target`."""
+    def save(self, labels: Path, reader: Reader, target: Path) -> None:
+        """Write the workbook, from a file of what `rows` returned and the rows once more."""
         book = Workbook(write_only=True)
         sheet = book.create_sheet("Tickets")
         native = isinstance(reader, SheetReader)
@@ -169,14 +169,13 @@ class SheetWriter:
         else:
             rows = (row for row in reader.rows() if isinstance(row, Row))
         sheet.append([_text(sheet, name) for name in (*self._header, *self._added)])
-        with partial.open(encoding="utf-8") as lines:
+        with labels.open(encoding="utf-8") as lines:
             for number, (line, row) in enumerate(zip(lines, rows, strict=True), start=2):
                 if number > MAX_ROWS:
                     raise BatchError(f"more rows than XLSX holds ({MAX_ROWS:,}); write CSV")
                 cells = [_copy(sheet, cell) for cell in row] if native else self._cells(sheet, row)
                 sheet.append([*cells, *_label_cells(sheet, RowLabels(*json.loads(line)))])
         book.save(target)
-        return target
 
     def _cells(self, sheet: Any, row: Row) -> list[Any]:
         if any(len(cell) > MAX_CHARACTERS for cell in row.cells if isinstance(cell, str)):
@@ -230,5 +229,3 @@ def _unescape(value: object) -> object:
     if isinstance(value, str) and "_x" in value:
         return _ESCAPED.sub(lambda m: chr(int(m[1], 16)), value)
     return value
-
-

@@ -111,7 +111,7 @@ class Source:
         with self.path.open("rb") as raw, _plain(raw, self.compressed) as stream:
             stream.read(len(self.encoding.bom))
             with io.TextIOWrapper(stream, self.encoding.name, KEEP, newline="") as text:
-                yield text, lambda: min(raw.tell() / size, 1.0)
+                yield text, lambda: 1.0 if raw.closed else min(raw.tell() / size, 1.0)
 
 
 def format_of(name: str) -> tuple[str | None, bool]:
