@@ -73,7 +73,7 @@ class RoutingMemory:
     """
 
     def __init__(
-        self, database: Database, clock: Callable[[], datetime], retention: timedelta, capacity: int = 2_000
+        self, database: Database, clock: Callable[[], datetime], retention: timedelta, capacity: int = 5_000
     ) -> None:
         self._database = database
         self._clock = clock
@@ -137,7 +137,8 @@ class RoutingMemory:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._closing.is_set())
-            self._closing.wait(_GATHER_SECONDS)
+            if len(self._waiting) < _BATCH:
+                self._closing.wait(_GATHER_SECONDS)
             with self._changed:
                 batch = list(islice(self._waiting.values(), _BATCH))
             if not batch:

@@ -205,14 +205,23 @@ def test_remembering_never_waits_and_keeps_the_newest(tmp_path, matrix):
     (tmp_path / "file").write_text("")
     with CorrectionStore(f"sqlite:///{tmp_path}/file/below-a-file.sqlite3") as store:
         start = time.perf_counter()
-        for n in range(5_000):
-            store.remember(f"r{n}", digest("ivr dead"), "ivr dead", IVR, None)
+        for n in range(6_000):
+            store.remember(f"r{n}", "d", "ivr dead", IVR, None)
         assert time.perf_counter() - start < 2
         with pytest.raises(StoreError):
-            store.record(NewCorrection(NamedLabels("P1"), routing_id="r4999"), matrix)
+            store.record(NewCorrection(NamedLabels("P1"), routing_id="r5999"), matrix)
         with pytest.raises(StoreError) as refused:
             store.record(NewCorrection(NamedLabels("P1"), routing_id="r0"), matrix)
         assert not isinstance(refused.value, UnknownRoutingError)  # it may be in the database
+
+
+def test_a_burst_of_routings_is_remembered_whole(corrections_url, matrix):
+    with CorrectionStore(corrections_url) as store:
+        for n in range(1_000):
+            store.remember(f"r{n}", digest("ivr dead"), "ivr dead", IVR, None)
+    with CorrectionStore(corrections_url) as store:
+        for n in (0, 500, 999):
+            store.record(NewCorrection(NamedLabels("P1"), routing_id=f"r{n}"), matrix)
 
 
 # --- Snapshots and examples ---
