@@ -16,6 +16,7 @@ from sqlalchemy import make_url
 
 from model.examples import check_examples, read_examples
 from model.matrix import load_matrix
+from model.router import Router
 from model.rules import load_rules
 from model.training import train
 from service.corrections import CorrectionStore
@@ -167,3 +168,18 @@ def tiny_examples(matrix, examples):
 def tiny(tiny_examples, matrix, rules):
     """A model trained on `tiny_examples`, with its out-of-group decisions."""
     return train(tiny_examples, matrix, rules, jobs=1)
+
+
+# --- Files of tickets ---
+
+
+@pytest.fixture(scope="session")
+def rules_router(matrix, rules):
+    """A router without a model."""
+    return Router(matrix, rules)
+
+
+@pytest.fixture(scope="session")
+def tiny_router(tiny, matrix, rules):
+    """A router over the tiny model."""
+    return Router(matrix, rules, tiny.model.named("tiny"))
