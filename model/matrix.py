@@ -234,6 +234,12 @@ class Matrix(Entry):
         usual = OwnerQueue(owner=self.undocumented.owner, queue=self.undocumented.queue)
         return (usual, *self.undocumented.also)
 
+    def allows(self, severity: str, owner: str, queue: str, issue_type: str) -> bool:
+        """Say whether the matrix knows these labels and lets owner and queue go with the issue type."""
+        if issue_type not in self.issue_type_ids or severity not in self.severity_ids:
+            return False
+        return (owner, queue) in [(pair.owner, pair.queue) for pair in self.owner_queues(issue_type)]
+
     def severity_after(self, issue_type_id: str, impact_id: str) -> str | None:
         """Return the severity of an issue type under an impact, `None` when the impact does not apply to it."""
         impact = self.impact(impact_id)

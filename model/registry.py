@@ -50,6 +50,16 @@ from model.trained import TrainedModel
 _FORMAT = 1
 _LOCK_SECONDS = 30.0
 _KEPT_HISTORY = 20
+# What unpickling raises when the digest is right but the content is not for these libraries.
+_UNLOADABLE = (
+    pickle.UnpicklingError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    ImportError,
+    EOFError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,15 +180,7 @@ class Registry:
         try:
             classifier: Classifier = joblib.load(io.BytesIO(content))
             policy = _policy(manifest["policy"])
-        except (
-            pickle.UnpicklingError,
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            ImportError,
-            EOFError,
-        ) as error:
+        except _UNLOADABLE as error:
             raise ModelCorruptError(f"version {version}: the artefact cannot be loaded: {error}") from error
         return TrainedModel(classifier, policy, matrix, version)
 

@@ -174,4 +174,7 @@ class Router:
             known = self.precedents.find(digests)
         except StoreError:
             return {}  # the store says so in /readyz; routing goes on
-        return {n: known[digest] for n, digest in enumerate(digests) if digest in known}
+        found = {n: known[digest] for n, digest in enumerate(digests) if digest in known}
+        # Words of a person spoken under another matrix name labels that this one may not have.
+        allows = self.matrix.allows
+        return {n: at for n, at in found.items() if allows(at.severity, at.owner, at.queue, at.issue_type)}

@@ -20,6 +20,7 @@ from model.matrix import Matrix
 from model.text import CleanText
 
 Phrase = Annotated[str, Field(min_length=1)]
+_WORDS = re.compile(r"\w+")
 _GAP = r"(?:\W+\w+){0,5}?\W+"  # `...` in a phrase: up to five words, within one sentence or not
 
 
@@ -91,25 +92,47 @@ class RuleHit:
     evidence: tuple[Evidence, ...]
 
 
-@dataclass(frozen=True)
-class _Compiled:
-    rule: _Rule
-    groups: tuple[re.Pattern[str], ...]
-    none: re.Pattern[str] | None
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A lowered text with its words, looked up by every phrase."""
 
-    @classmethod
-    def of(cls, rule: _Rule) -> Self:
+    text: str
+    words: frozenset[str]
+
+
+class _Phrase:
+    """A compiled phrase; cheap look-ups rule most of them out before the pattern is tried."""
+
+    def __init__(self, phrase: str) -> None:
+        tokens = [token for token in re.split(r"[^\w*]+", phrase) if token]
+        self._words = frozenset(token for token in tokens if "*" not in token)
+        self._fragments = tuple(part for token in tokens if "*" in token for part in token.split("*") if part)
+        self._pattern = re.compile(_pattern(phrase))
+
+    def search(self, text: _Text) -> tuple[int, int] | None:
+        if not self._words <= text.words or not all(part in text.text for part in self._fragments):
+            return None
+        match = self._pattern.search(text.text)
+        return match.span() if match else None
+
+
+class _Matcher:
+    """The phrases of one rule."""
+
+    def __init__(self, rule: _Rule) -> None:
         groups = [*rule.all, *([rule.any] if rule.any else [])]
-        return cls(rule, tuple(map(_compile, groups)), _compile(rule.none) if rule.none else None)
+        self._groups = [[_Phrase(phrase) for phrase in group] for group in groups]
+        self._none = [_Phrase(phrase) for phrase in rule.none]
 
-    def spans(self, text: str) -> list[tuple[int, int]] | None:
+    def spans(self, text: _Text) -> list[tuple[int, int]] | None:
+        """Return one matching span a group, `None` when the rule does not match."""
         found = []
-        for group in self.groups:
-            match = group.search(text)
-            if match is None:
+        for group in self._groups:
+            span = next((span for phrase in group if (span := phrase.search(text))), None)
+            if span is None:
                 return None
-            found.append(match.span())
-        if self.none and self.none.search(text):
+            found.append(span)
+        if any(phrase.search(text) for phrase in self._none):
             return None
         return found
 
@@ -135,21 +158,22 @@ class Rules:
     ) -> None:
         self.matrix = matrix
         _check(matrix, issue_rules, impact_rules)
-        self._issue = [(rule, _Compiled.of(rule)) for rule in issue_rules]
-        self._impact = [(rule, _Compiled.of(rule)) for rule in impact_rules]
+        self._issue = [(rule, _Matcher(rule)) for rule in issue_rules]
+        self._impact = [(rule, _Matcher(rule)) for rule in impact_rules]
 
     def match(self, text: CleanText) -> RuleHit | None:
         """Return what the first matching rules say of a text, `None` when no issue rule matches."""
         lowered = text.text.lower()
         if len(lowered) != len(text.text):  # a few capitals grow when lowered; evidence must still point right
             lowered = text.text
-        for rule, compiled in self._issue:
-            spans = compiled.spans(lowered)
+        prepared = _Text(lowered, frozenset(_WORDS.findall(lowered)))
+        for rule, matcher in self._issue:
+            spans = matcher.spans(prepared)
             if spans is not None:
-                return self._hit(text, lowered, rule, spans)
+                return self._hit(text, prepared, rule, spans)
         return None
 
-    def _hit(self, text: CleanText, lowered: str, rule: IssueRule, spans: list[tuple[int, int]]) -> RuleHit:
+    def _hit(self, text: CleanText, lowered: _Text, rule: IssueRule, spans: list[tuple[int, int]]) -> RuleHit:
         impact, impact_rule, impact_spans = self._find_impact(lowered, rule)
         severity = self.matrix.severity_after(rule.issue_type, impact) or self.matrix.row_severity(rule.issue_type)
         usual = self.matrix.owner_queues(rule.issue_type)[0]
@@ -158,15 +182,15 @@ class Rules:
         evidence += [_evidence(text, span, severity) for span in impact_spans]
         return RuleHit(labels, impact, rule.name, impact_rule, tuple(evidence))
 
-    def _find_impact(self, lowered: str, rule: IssueRule) -> tuple[str, str | None, list[tuple[int, int]]]:
+    def _find_impact(self, lowered: _Text, rule: IssueRule) -> tuple[str, str | None, list[tuple[int, int]]]:
         if rule.impact:
             return rule.impact, rule.name, []
-        for impact_rule, compiled in self._impact:
+        for impact_rule, matcher in self._impact:
             if impact_rule.only_for is not None and rule.issue_type not in impact_rule.only_for:
                 continue
             if not self.matrix.impact(impact_rule.impact).applies_to(rule.issue_type):
                 continue
-            spans = compiled.spans(lowered)
+            spans = matcher.spans(lowered)
             if spans is not None:
                 return impact_rule.impact, impact_rule.name, spans
         usual = self.matrix.impact_for(rule.issue_type, self.matrix.row_severity(rule.issue_type))
@@ -207,10 +231,6 @@ def load_rules(path: Path, matrix: Matrix) -> Rules:
         raise RulesError(f"{path}: {details}") from error
     except RulesError as error:
         raise RulesError(f"{path}: {error}") from error
-
-
-def _compile(phrases: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join(map(_pattern, phrases)))
 
 
 def _pattern(phrase: str) -> str:

@@ -70,7 +70,7 @@ class CleanText:
     @property
     def digest(self) -> str:
         """Hex SHA-256 by which the same text is recognised, whatever its case and white space."""
-        return hashlib.sha256(" ".join(self.text.casefold().split()).encode("utf-8", "replace")).hexdigest()
+        return hashlib.sha256(" ".join(self.raw.casefold().split()).encode("utf-8", "replace")).hexdigest()
 
     def __bool__(self) -> bool:
         return bool(self.text)

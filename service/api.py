@@ -59,15 +59,18 @@ def correct() -> Response:
     context = _context()
     if body.text is not None:
         _check_length("text", body.text, context)
+    router = context.live.router
+    wrong = router.with_precedents(None).decide_many([body.text])[0].labels if body.text is not None else None
     new = NewCorrection(
         labels=NamedLabels(body.severity, body.owner, body.queue, body.issue_type),
         text=body.text,
         routing_id=body.routing_id,
         who=body.who,
         note=body.note or None,
-        model_version=context.live.status.version,
+        model_version=router.model_version,
+        wrong=wrong,
     )
-    made = context.store.record(new, context.live.router.matrix)
+    made = context.store.record(new, router.matrix)
     reply = CorrectionReply(
         id=made.id,
         severity=made.labels.severity,
