@@ -78,7 +78,7 @@ def plot_calibration(truth: pd.DataFrame, decided: Mapping[str, pd.DataFrame]) -
             gap = calibration_error(confidence, right)
             axes.plot(curve["confidence"], curve["accuracy"], marker="o", label=f"{who}, mean gap {gap}")
         axes.set(xlabel="confidence", title=label, xlim=(0, 1.02), ylim=(0, 1.02))
-        axes.legend(loc="upper left", fontsize=8)
+        axes.legend(loc="lower right", fontsize=8)
     figure.axes[0].set_ylabel("share that is right")
     return figure
 

@@ -50,6 +50,7 @@ from model.trained import TrainedModel
 _FORMAT = 1
 _LOCK_SECONDS = 30.0
 _KEPT_HISTORY = 20
+_HALF_WRITTEN = ".writing-"  # only while the lock is held
 # What unpickling raises when the digest is right but the content is not for these libraries.
 _UNLOADABLE = (
     pickle.UnpicklingError,
@@ -250,7 +251,8 @@ class Registry:
             "manifest.json": json.dumps(manifest, indent=2).encode(),
             "out_of_group.csv": out_of_group.to_csv(index=False).encode(),
         }
-        self._write_version(version, files)
+        with self._locked():
+            self._write_version(version, files)
         return version
 
     def promote(
@@ -315,6 +317,8 @@ class Registry:
     def prune(self, keep: int) -> list[str]:
         """Delete all but the newest `keep` versions; the champion and the one before it always stay.
 
+        What a killed process left half-written goes too.
+
         Returns
         -------
         list of str
@@ -328,6 +332,8 @@ class Registry:
             doomed = [version for version in self.versions() if version not in safe]
             for version in doomed:
                 shutil.rmtree(self._path(version))
+            for leftover in self.folder.rglob(f"{_HALF_WRITTEN}*"):
+                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
         return doomed
 
     def champion_or_none(self) -> Champion | None:
@@ -360,7 +366,7 @@ class Registry:
         staging: Path | None = None
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            staging = Path(tempfile.mkdtemp(prefix=".saving-", dir=target.parent))
+            staging = Path(tempfile.mkdtemp(prefix=_HALF_WRITTEN, dir=target.parent))
             for name, content in files.items():
                 with (staging / name).open("wb") as file:
                     file.write(content)
@@ -374,7 +380,7 @@ class Registry:
             raise RegistryError(f"version {version} cannot be saved: {error.strerror or error}") from error
 
     def _replace(self, path: Path, text: str) -> None:
-        handle, name = tempfile.mkstemp(prefix=".", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=_HALF_WRITTEN, dir=path.parent)
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 file.write(text)

@@ -1,12 +1,13 @@
 """Fixtures that several test modules share."""
 
 import contextlib
+import itertools
 import os
 import select
 import socket
 import threading
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +17,8 @@ from sqlalchemy import make_url
 
 from model.examples import check_examples, read_examples
 from model.matrix import load_matrix
+from model.outcomes import out_of_group_frame
+from model.registry import Registry
 from model.router import Router
 from model.rules import load_rules
 from model.training import train
@@ -183,3 +186,29 @@ def rules_router(matrix, rules):
 def tiny_router(tiny, matrix, rules):
     """A router over the tiny model."""
     return Router(matrix, rules, tiny.model.named("tiny"))
+
+
+# --- Registries ---
+
+
+@pytest.fixture(scope="session")
+def tiny_kept(tiny_examples, tiny):
+    """What the tiny model says of authors whom it had not read."""
+    return out_of_group_frame(tiny_examples, tiny.decisions)
+
+
+@pytest.fixture
+def registry(tmp_path):
+    return Registry(tmp_path / "models")
+
+
+@pytest.fixture
+def save(registry, tiny, tiny_kept):
+    """Saves the tiny model, or another, as a version of the registry; each is a minute newer than the one before."""
+    minutes = itertools.count()
+
+    def save(kept=tiny_kept, model=tiny.model):
+        created_at = NOW + timedelta(minutes=next(minutes))
+        return registry.save(model, created_at=created_at, data={}, metrics={}, out_of_group=kept)
+
+    return save
