@@ -286,7 +286,9 @@ class Registry:
             before = self.champion_or_none()
             if instead_of is not None and instead_of != (before.version if before else ""):
                 serves = before.version if before else "none"
-                raise RegistryError(f"version {version} was compared with {instead_of or 'no champion'}, now {serves} serves")
+                raise RegistryError(
+                    f"version {version} was compared with {instead_of or 'no champion'}, now {serves} serves"
+                )
             previous = (before.version, *before.previous) if before else ()
             champion = Champion(
                 version, promoted_at.isoformat(), tuple(v for v in previous if v != version)[:_KEPT_HISTORY]

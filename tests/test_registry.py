@@ -205,7 +205,6 @@ class TestPromoting:
         registry.load_champion(matrix)
         assert registry.rollback(promoted_at=NOW).version == versions[0]
 
-
     def test_prune_clears_what_a_killed_process_left(self, registry, save, matrix):
         registry.promote(save(), promoted_at=NOW)
         half = registry.folder / "versions" / ".writing-abc"
