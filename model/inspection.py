@@ -122,6 +122,7 @@ def suspects(examples: pd.DataFrame, decided: pd.DataFrame, label: str) -> pd.Da
         return_indices_ranked_by="self_confidence",
         n_jobs=1,
     )
+    worst = worst[given[worst] != said[worst]]  # an unsure agreement is no suspicion
     return pd.DataFrame(
         {
             "text": examples["text"].to_numpy()[worst],

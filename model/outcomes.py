@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import pandas as pd
@@ -9,7 +10,7 @@ import pandas as pd
 from model.decision import Decision
 from model.evaluation import LABELS, decisions_frame
 from model.policy import UNSURE
-from model.text import clean
+from model.text import CleanText, clean
 
 TRUTH = (*LABELS, "impact")
 ABOUT = ("language", "group", "length")
@@ -19,8 +20,21 @@ _LONGER = "over 100 words"
 
 
 def digests(texts: Sequence[str]) -> list[str]:
-    """Return the digests by which texts are recognised, whatever their markup, case and white space."""
-    return [clean(text).digest for text in texts]
+    """Return hex SHA-256 of the clean texts: the same for texts that a model cannot tell apart.
+
+    (`CleanText.digest` is stricter: a person's word about "3 agents" does not settle "4 agents" unseen.)
+
+    Examples
+    --------
+    >>> one, other = digests(["3 agents cannot log in", "<p>4 agents CANNOT log in</p>"])
+    >>> one == other
+    True
+    """
+    return [_digest(clean(text)) for text in texts]
+
+
+def _digest(text: CleanText) -> str:
+    return hashlib.sha256(" ".join(text.text.casefold().split()).encode("utf-8", "replace")).hexdigest()
 
 
 def out_of_group_frame(examples: pd.DataFrame, decisions: Sequence[Decision]) -> pd.DataFrame:
@@ -42,7 +56,7 @@ def out_of_group_frame(examples: pd.DataFrame, decisions: Sequence[Decision]) ->
     cleaned = [clean(text) for text in examples["text"]]
     about = pd.DataFrame(
         {
-            "digest": [text.digest for text in cleaned],
+            "digest": [_digest(text) for text in cleaned],
             "language": examples["language"].to_numpy(),
             "group": examples["group"].to_numpy(),
             "length": [length(text.text) for text in cleaned],
