@@ -139,30 +139,55 @@ def _cut_after_limit(text: str) -> Iterator[_Edit]:
         yield _Edit(MAX_CHARACTERS, len(text), "")
 
 
+_INVISIBLE = re.compile(r"<(script|style)\b[^<>]*>|<!--", re.IGNORECASE)
+_ENDS = {
+    "script": re.compile(r"</script\s*>", re.IGNORECASE),
+    "style": re.compile(r"</style\s*>", re.IGNORECASE),
+    "": re.compile("-->"),
+}
+
+
+def _invisible(text: str) -> Iterator[_Edit]:
+    """Drop scripts, styles and comments; one that never ends is a customer's word and stays."""
+    at, endless = 0, set()
+    for match in _INVISIBLE.finditer(text):
+        kind = (match[1] or "").lower()
+        if match.start() < at or kind in endless:
+            continue
+        if end := _ENDS[kind].search(text, match.end()):
+            at = end.end()
+            yield _Edit(match.start(), at, " ")
+        else:
+            endless.add(kind)
+
+
 _TAGS = (
     "a|abbr|b|blockquote|body|br|center|code|col|dd|div|dl|dt|em|font|form|h[1-6]|head|hr|html|i|img|input|label|li|link|\
 meta|ol|o:p|p|pre|s|section|small|span|strong|sub|sup|table|tbody|td|tfoot|th|thead|title|tr|u|ul"
 )
 _BLOCKS = "blockquote|br|div|dd|dt|h[1-6]|hr|li|ol|p|pre|section|table|title|tr|ul"
 
+# The patterns from here on are read after white space is collapsed, and none may try one stretch of text in many ways:
+# anybody can send a text, and one that takes minutes to clean would stop a serving process.
+
 # A message of a thread begins here: "On ... wrote:", a forwarded block, or a mail header.
 _MESSAGE_START = re.compile(
     r"""^[ \t]*(?:
         >*[ ]*on\b[^\n]{4,160}(?:\n[^\n]{0,80})?\b(?:wrote|writes)[ ]?:[ \t]*$
       | >*[ ]*(?:le|el|am|il)\b[^\n]{4,160}\b(?:crit|escribi.|schrieb|scritto)[^\n]{0,80}:[ \t]*$
-      | [>\s]*[-_]{2,}[ ]?(?:original|forwarded)[ ](?:message|e?-?mail)[ ]?[-_]{2,}
-      | [>\s]*begin[ ]forwarded[ ]message:?
-      | [>\s]*from:[^\n]{2,200}\n+(?:[>\s]*(?:sent|date|to|cc|subject|reply-to):[^\n]*\n+)+
+      | [> ]*[-_]{2,}[ ]?(?:original|forwarded)[ ](?:message|e?-?mail)[ ]?[-_]{2,}
+      | [> ]*begin[ ]forwarded[ ]message:?
+      | [> ]*from:[^\n]{2,200}(?:\n(?:[> ]*\n){0,4}[> ]*(?:sent|date|to|cc|subject|reply-to):[^\n]*)+(?=\n)
     )""",
     re.IGNORECASE | re.MULTILINE | re.VERBOSE,
 )
-_HEADER_LINE = re.compile(r"^[>\s]*(?:from|sent|date|to|cc|bcc|subject|reply-to):[^\n]*$", re.IGNORECASE | re.MULTILINE)
 _QUOTED_LINE = re.compile(r"^[ \t]*(?:>|&gt;)[^\n]*(?:\n|\Z)", re.MULTILINE)
 _SIGN_OFF = re.compile(
     r"""^[ \t]*(?:
         --[ ]?$
-      | (?:(?:many|kind|best|warm|with|thanks|thx|thank[ ]you|regards|rgds|br|sincerely|cheers|yours
-            |faithfully|truly|in[ ]advance|and|&|[ ])[ ]*)+[,.!]*[ \t]*$
+      | (?=(?:many|kind|with|and|&|[ ]){0,9}(?:best|warm|thanks|thx|thank[ ]you|regards|rgds|br|sincerely|cheers|yours))
+        (?:many|kind|best|warm|with|thanks|thx|thank[ ]you|regards|rgds|br|sincerely|cheers|yours
+            |faithfully|truly|in[ ]advance|and|&|[ ])+[,.!]*[ \t]*$
       | sent[ ]from[ ]my[ ][^\n]{2,60}$
       | get[ ]outlook[ ]for[ ][^\n]{2,60}$
     )""",
@@ -210,14 +235,13 @@ def _older_messages(text: str) -> Iterator[_Edit]:
 
 def _unquote(text: str, first: int, starts: list[int]) -> Iterator[_Edit]:
     """Keep the newest of the quoted messages, without its marks."""
-    own = [s for s in starts if text[first:s].strip(" >\n\t")]
-    end = own[0] if own else len(text)
+    end = next((s for s in starts if text[first:s].strip(" >\n\t")), len(text))
     marks = re.compile(
-        _MESSAGE_START.pattern + r"|^[>\s]*(?:from|sent|date|to|cc|bcc):[^\n]*$|^[ \t]*>[> \t]*", _MESSAGE_START.flags
+        _MESSAGE_START.pattern + r"|^[> ]*(?:from|sent|date|to|cc|bcc):[^\n]*$|^[ ]*>[> ]*", _MESSAGE_START.flags
     )
     for match in marks.finditer(text, first, end):
         if match.end() > match.start():
-            subject = re.search(r"^[>\s]*subject:[ ]*", match[0], re.IGNORECASE | re.MULTILINE)
+            subject = re.search(r"^[> ]*subject:[ ]*", match[0], re.IGNORECASE | re.MULTILINE)
             stop = match.start() + subject.end() if subject else match.end()
             yield _Edit(match.start(), stop, "")
     if end < len(text):
@@ -231,13 +255,24 @@ def _without_signature(text: str) -> str:
 
 def _signature(text: str) -> Iterator[_Edit]:
     """Drop what follows a sign-off, if it looks like a signature: short lines up to the end of the text."""
+    top, tail = len(text) - len(text.lstrip()), _short_lines(text)
     for match in _SIGN_OFF.finditer(text):
-        if not text[: match.start()].strip():
-            continue
-        lines = [line for line in text[match.end() :].split("\n") if line.strip()]
-        if len(lines) <= 12 and all(len(line) <= 90 for line in lines):
+        if match.start() > top and match.end() >= tail:
             yield _Edit(match.start(), len(text), "")
             return
+
+
+def _short_lines(text: str) -> int:
+    """Return where the last lines of a text begin that are few and short enough for a signature."""
+    start, left = len(text), _SIGNATURE_LINES
+    while start > 0:
+        before = max(text.rfind("\n", 0, start), 0)
+        line = text[before:start].strip()
+        left -= bool(line)
+        if left < 0 or len(line) > _SIGNATURE_WIDTH:
+            break
+        start = before
+    return start
 
 
 def _disclaimer(text: str) -> Iterator[_Edit]:
@@ -257,6 +292,7 @@ def _bucket(number: int) -> str:
     return "1" if number == 1 else "numfew" if number <= _HANDFUL else "nummany" if number < 1000 else "numbig"
 
 
+_SIGNATURE_LINES, _SIGNATURE_WIDTH = 12, 90
 _HANDFUL = 5
 _PASSES: tuple[_Find, ...] = (
     _cut_after_limit,
@@ -268,18 +304,22 @@ _PASSES: tuple[_Find, ...] = (
     _replace("[\u201c\u201d]", '"'),
     _replace("[\u2010-\u2015]", "-"),
     # markup
-    _replace(r"<(script|style)\b[^>]*>.*?</\1\s*>|<!--.*?-->", " ", re.IGNORECASE | re.DOTALL),
+    _invisible,
     _replace(rf"</?(?:{_BLOCKS})(?:\s[^<>]*)?/?>", "\n"),
     _replace(rf"</?(?:{_TAGS})(?:\s[^<>]*)?/?>", " "),
     _replace(r"&(?:#\d{1,6}|#x[0-9a-f]{1,5}|[a-z]{2,8});", lambda m: html.unescape(m[0]).replace("\u00a0", " ")),
+    _replace(r"\r\n?|[\x85\u2028\u2029]", "\n"),
+    _replace(r"[^\S\n]+", " "),
+    _replace(r" \n", "\n"),
+    _replace(r"\n{3,}", "\n\n"),
     # mail
     _older_messages,
     _disclaimer,
     _signature,
-    _replace(r"\A\s*(?:subject\s*:\s*)?(?:(?:re|fw|fwd|aw)\s*:\s*)+", "", re.IGNORECASE),
-    _replace(r"\[\s*(?:ticket|case|request|incident)?\s*[#:-]?\s*[a-z]{0,5}-?\d{3,}\s*\]", " "),
+    _replace(r"\A\s*(?:subject ?: ?)?(?:(?:re|fw|fwd|aw) ?:\s*)+", ""),
+    _replace(r"\[ ?(?:ticket|case|request|incident)? ?[#:-]? ?[a-z]{0,5}-?\d{3,} ?\]", " "),
     # numbers and addresses: what they are matters, which one does not
-    _replace(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b", "emailaddress"),
+    _replace(r"\b[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+\b", "emailaddress"),
     _replace(r"(?<=[\w/])\?[\w%&=.+~-]+", ""),
     _replace(
         r"\b(?:[01]?\d|2[0-3])[:.][0-5]\d(?::[0-5]\d)?(?:\s?[ap]\.?m\b\.?)?|\b(?:1[0-2]|[1-9])\s?[ap]\.?m\b\.?",
@@ -287,11 +327,11 @@ _PASSES: tuple[_Find, ...] = (
     ),
     _replace(r"\b\d{1,4}[-/.](?:\d{1,2}|[a-z]{3})[-/.]\d{2,4}\b", "calendardate"),
     _replace(r"\+?\d[\d ()-]{6,}\d", "longnumber"),
-    _replace(r"\b(?=[\w-]*\d)[a-f0-9]{8,}(?:-[a-f0-9]{4,})*\b", "longnumber"),
+    _replace(r"\b(?=[a-f0-9]{8})(?=[\w-]{0,99}\d)[a-f0-9]{8,}(?:-[a-f0-9]{4,})*\b", "longnumber"),
     _replace(r"\d{5,}", "longnumber"),
     _replace(r"\b\d{1,4}\b", lambda m: _bucket(int(m[0]))),
     # white space
-    _replace(r"[ \t]+\n|\n[ \t\n]+", "\n"),
-    _replace(r"[ \t]{2,}", " "),
+    _replace(r" {2,}", " "),
+    _replace(r" ?\n[ \n]*", "\n"),
     _replace(r"\A\s+|\s+\Z", ""),
 )
