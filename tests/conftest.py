@@ -4,8 +4,13 @@ import contextlib
 import itertools
 import os
 import select
+import shutil
 import socket
+import subprocess
+import sys
 import threading
+import time
+import urllib.request
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,14 +20,17 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from model.evaluation import evaluate
 from model.examples import check_examples, read_examples
 from model.matrix import load_matrix
-from model.outcomes import out_of_group_frame
+from model.outcomes import decided_of, out_of_group_frame, truth_of
 from model.registry import Registry
 from model.router import Router
 from model.rules import load_rules
 from model.training import train
+from service.app import create_app
 from service.corrections import CorrectionStore
+from service.settings import Settings
 
 DATA = Path(__file__).parent.parent / "data"
 
@@ -212,3 +220,92 @@ def save(registry, tiny, tiny_kept):
         return registry.save(model, created_at=created_at, data={}, metrics={}, out_of_group=kept)
 
     return save
+
+
+# --- Running services ---
+
+
+@pytest.fixture(scope="session")
+def trained_state(tmp_path_factory, tiny, tiny_kept, matrix):
+    """A state folder whose champion is the tiny model; copy it before changing it."""
+    folder = tmp_path_factory.mktemp("state")
+    registry = Registry(folder / "models")
+    metrics = evaluate(truth_of(tiny_kept), decided_of(tiny_kept), matrix)
+    version = registry.save(tiny.model, created_at=NOW, data={}, metrics=metrics, out_of_group=tiny_kept)
+    registry.promote(version, promoted_at=NOW)
+    return folder
+
+
+@pytest.fixture
+def state(trained_state, tmp_path):
+    """A copy of the trained state folder, to be changed."""
+    return Path(shutil.copytree(trained_state, tmp_path / "state"))
+
+
+@pytest.fixture
+def open_app():
+    """Opens applications, and closes them after the test."""
+    opened = []
+
+    def open_app(settings, router=None):
+        app = create_app(settings, router)
+        opened.append(app.extensions["issue-router"])
+        return app
+
+    yield open_app
+    for context in opened:
+        context.live.close()
+        context.store.close()
+
+
+@pytest.fixture
+def client(open_app, tiny_router, tmp_path):
+    """A client of an application over the tiny model."""
+    return open_app(Settings(state_dir=tmp_path), tiny_router).test_client()
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+@contextlib.contextmanager
+def serving(state_dir, *, workers=1, seconds=60):
+    """A real server process over a state folder; yields it and its address."""
+    port = free_port()
+    command = [
+        str(Path(sys.executable).parent / "issue-router"),
+        "serve",
+        "--port",
+        str(port),
+        "--workers",
+        str(workers),
+    ]
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("ISSUE_ROUTER_")}
+    environ |= {"ISSUE_ROUTER_STATE_DIR": str(state_dir), "ISSUE_ROUTER_RELOAD_SECONDS": "0.1"}
+    with open(os.devnull, "wb") as nowhere:
+        process = subprocess.Popen(command, env=environ, stdout=nowhere, stderr=nowhere)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(seconds * 10):
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/livez", timeout=5):
+                break
+            assert process.poll() is None, f"the server ended with {process.returncode}"
+            time.sleep(0.1)
+        yield process, url
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(scope="session")
+def server(trained_state, tmp_path_factory):
+    """Address of a real server over the tiny model; its corrections change, so do not rely on labels of common texts."""
+    folder = tmp_path_factory.mktemp("served") / "state"
+    shutil.copytree(trained_state, folder)
+    with serving(folder) as (_, url):
+        yield url
