@@ -37,7 +37,9 @@ class Settings:
     workers: int = _setting(2, "serving processes")
     threads: int = _setting(4, "threads of each serving process")
     state_dir: Path = _setting(_ROOT / "var", "folder of everything that the product writes")
-    matrix: Path = _setting(_ROOT / "data" / "matrix.toml", "escalation matrix")
+    matrix: Path = _setting(
+        _ROOT / "data" / "matrix.toml", "escalation matrix; `rules.toml` and `issues.csv` beside it are taken too"
+    )
     rules: Path = _setting(_ROOT / "data" / "rules.toml", "keyword rules")
     examples: Path = _setting(_ROOT / "data" / "issues.csv", "labelled examples to train on")
     corrections_url: str = _setting("", "database of corrections; empty: a SQLite file in the state folder")
@@ -65,13 +67,15 @@ class Settings:
         if unknown:
             raise SettingError(f"{', '.join(unknown)}: no such setting; there are {', '.join(known)}")
         given: dict[str, Any] = {f.name: _parse(k, environ[k], f.default) for k, f in known.items() if k in environ}
+        if "matrix" in given:
+            beside = {"rules": "rules.toml", "examples": "issues.csv"}
+            found = {name: path for name, file in beside.items() if (path := given["matrix"].parent / file).is_file()}
+            given = found | given
         return cls(**given)
 
     def with_server(self, *, host: str | None, port: int | None, workers: int | None) -> Settings:
         """Return the same settings with another address or number of processes, where one is given."""
-        return replace(
-            self, host=host or self.host, port=port or self.port, workers=workers or self.workers
-        )
+        return replace(self, host=host or self.host, port=port or self.port, workers=workers or self.workers)
 
     @property
     def models_dir(self) -> Path:
