@@ -283,8 +283,7 @@ def serving(state_dir, *, workers=1, seconds=60):
     ]
     environ = {k: v for k, v in os.environ.items() if not k.startswith("ISSUE_ROUTER_")}
     environ |= {"ISSUE_ROUTER_STATE_DIR": str(state_dir), "ISSUE_ROUTER_RELOAD_SECONDS": "0.1"}
-    with open(os.devnull, "wb") as nowhere:
-        process = subprocess.Popen(command, env=environ, stdout=nowhere, stderr=nowhere)
+    process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     try:
         for _ in range(seconds * 10):
@@ -304,7 +303,7 @@ def serving(state_dir, *, workers=1, seconds=60):
 
 @pytest.fixture(scope="session")
 def server(trained_state, tmp_path_factory):
-    """Address of a real server over the tiny model; its corrections change, so do not rely on labels of common texts."""
+    """Address of a real server over the tiny model; its corrections may change what it says of a text."""
     folder = tmp_path_factory.mktemp("served") / "state"
     shutil.copytree(trained_state, folder)
     with serving(folder) as (_, url):
