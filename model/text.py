@@ -174,10 +174,11 @@ _BLOCKS = "blockquote|br|div|dd|dt|h[1-6]|hr|li|ol|p|pre|section|table|title|tr|
 _MESSAGE_START = re.compile(
     r"""^[ \t]*(?:
         >*[ ]*on\b[^\n]{4,160}(?:\n[^\n]{0,80})?\b(?:wrote|writes)[ ]?:[ \t]*$
-      | >*[ ]*(?:le|el|am|il)\b[^\n]{4,160}\b(?:crit|escribi.|schrieb|scritto)[^\n]{0,80}:[ \t]*$
+      | >*[ ]*(?:le|el|am|il)\b[^\n]{4,160}\b(?:écrit|escribi.|schrieb|scritto)[^\n]{0,80}:[ \t]*$
       | [> ]*[-_]{2,}[ ]?(?:original|forwarded)[ ](?:message|e?-?mail)[ ]?[-_]{2,}
       | [> ]*begin[ ]forwarded[ ]message:?
-      | [> ]*from:[^\n]{2,200}(?:\n(?:[> ]*\n){0,4}[> ]*(?:sent|date|to|cc|subject|reply-to):[^\n]*)+(?=\n)
+      | [> ]*(?:[-_]{5,}[ ]?\n{1,2}[> ]*)?from:[^\n]{2,200}
+        (?:\n(?:[> ]*\n){0,4}[> ]*(?:sent|date|to|cc|subject|reply-to):[^\n]*)+(?=\n)
     )""",
     re.IGNORECASE | re.MULTILINE | re.VERBOSE,
 )
@@ -218,24 +219,31 @@ _SELF_CONTAINED = 5  # this many telling words make the newest message stand alo
 
 def _older_messages(text: str) -> Iterator[_Edit]:
     """Drop the quoted history, unless the newest message only points at it."""
-    starts = [m.start() for m in _MESSAGE_START.finditer(text)]
+    starts = [m.span() for m in _MESSAGE_START.finditer(text)]
     quoted = _QUOTED_LINE.search(text)
-    first = min([*starts, *([quoted.start()] if quoted else [])], default=None)
+    first = min([*(start for start, _ in starts), *([quoted.start()] if quoted else [])], default=None)
     if first is None:
         return
-    newest = _without_signature(text[:first])
+    newest = text[: _end_of_words(text[:first])]
     if len(_WORD.findall(_COVERING_WORDS.sub(" ", newest))) >= _SELF_CONTAINED:
         if text[first:].lstrip().startswith(">") and not starts:  # answers written between quoted lines
             yield from (_Edit(m.start(), m.end(), "") for m in _QUOTED_LINE.finditer(text))
         else:
             yield _Edit(first, len(text), "\n")
         return
+    if len(newest) < first:  # else all that follows the covering note would pass for its signature
+        yield _Edit(len(newest), first, "\n")
     yield from _unquote(text, first, starts)
 
 
-def _unquote(text: str, first: int, starts: list[int]) -> Iterator[_Edit]:
+def _unquote(text: str, first: int, starts: list[tuple[int, int]]) -> Iterator[_Edit]:
     """Keep the newest of the quoted messages, without its marks."""
-    end = next((s for s in starts if text[first:s].strip(" >\n\t")), len(text))
+    end, read = len(text), first
+    for start, stop in starts:
+        if text[read:start].strip(" >\n"):
+            end = start
+            break
+        read = stop
     marks = re.compile(
         _MESSAGE_START.pattern + r"|^[> ]*(?:from|sent|date|to|cc|bcc):[^\n]*$|^[ ]*>[> ]*", _MESSAGE_START.flags
     )
@@ -248,9 +256,10 @@ def _unquote(text: str, first: int, starts: list[int]) -> Iterator[_Edit]:
         yield _Edit(end, len(text), "\n")
 
 
-def _without_signature(text: str) -> str:
-    match = next(_signature(text), None)
-    return text[: match.start] if match else text
+def _end_of_words(text: str) -> int:
+    """Return where signature and disclaimer of a message begin."""
+    edits = (*_disclaimer(text), *_signature(text))
+    return min((edit.start for edit in edits if edit.end == len(text)), default=len(text))
 
 
 def _signature(text: str) -> Iterator[_Edit]:
@@ -296,22 +305,20 @@ _SIGNATURE_LINES, _SIGNATURE_WIDTH = 12, 90
 _HANDFUL = 5
 _PASSES: tuple[_Find, ...] = (
     _cut_after_limit,
-    # characters that only look different
-    _replace(r"\r\n?", "\n"),
-    _replace("[\u200b-\u200f\u2060\ufeff\u00ad\x00-\x08\x0b\x0c\x0e-\x1f]", ""),
-    _replace("[\u00a0\u2000-\u200a\u202f\u3000]", " "),
-    _replace("[\u2018\u2019\u02bc\u00b4`]", "'"),
-    _replace("[\u201c\u201d]", '"'),
-    _replace("[\u2010-\u2015]", "-"),
     # markup
     _invisible,
     _replace(rf"</?(?:{_BLOCKS})(?:\s[^<>]*)?/?>", "\n"),
     _replace(rf"</?(?:{_TAGS})(?:\s[^<>]*)?/?>", " "),
-    _replace(r"&(?:#\d{1,6}|#x[0-9a-f]{1,5}|[a-z]{2,8});", lambda m: html.unescape(m[0]).replace("\u00a0", " ")),
+    _replace(r"&(?:#\d{1,6}|#x[0-9a-f]{1,5}|[a-z]{2,8});", lambda m: html.unescape(m[0])),
+    # characters that only look different
+    _replace("[\u200b-\u200f\u2060\ufeff\u00ad\x00-\x08\x0b\x0c\x0e-\x1f]", ""),
     _replace(r"\r\n?|[\x85\u2028\u2029]", "\n"),
     _replace(r"[^\S\n]+", " "),
     _replace(r" \n", "\n"),
     _replace(r"\n{3,}", "\n\n"),
+    _replace("[\u2018\u2019\u02bc\u00b4`]", "'"),
+    _replace("[\u201c\u201d]", '"'),
+    _replace("[\u2010-\u2015]", "-"),
     # mail
     _older_messages,
     _disclaimer,
