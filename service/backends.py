@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
@@ -37,8 +38,8 @@ class Backend(Protocol):
     def restart(self) -> None:
         """Replace lost workers."""
 
-    def close(self, *, failed: bool) -> None:
-        """Let the workers go, at once when the run failed."""
+    def close(self) -> None:
+        """Let the workers go, without what they were not yet at."""
 
 
 class InProcess:
@@ -65,7 +66,7 @@ class InProcess:
     def restart(self) -> None:
         """Do nothing."""
 
-    def close(self, *, failed: bool) -> None:
+    def close(self) -> None:
         """Do nothing."""
 
 
@@ -85,6 +86,7 @@ class Processes:
         self.window = 3 * jobs
         self._router = router
         self._jobs = jobs
+        self._recent: deque[Future[list[RowLabels]]] = deque(maxlen=self.window)
         self._pool = self._start()
 
     def _start(self) -> ProcessPoolExecutor:
@@ -98,6 +100,7 @@ class Processes:
             pending: Future[list[RowLabels]] = self._pool.submit(_label, texts)
         except (BrokenProcessPool, RuntimeError) as error:
             raise WorkersLostError(str(error)) from error
+        self._recent.append(pending)
         return pending
 
     def result(self, pending: Future[list[RowLabels]]) -> list[RowLabels]:
@@ -109,18 +112,21 @@ class Processes:
 
     def restart(self) -> None:
         """Start new processes."""
-        self._pool.shutdown(wait=True, kill_workers=True)
+        self._pool.shutdown(wait=True)
         self._pool = self._start()
 
-    def close(self, *, failed: bool) -> None:
-        """End the processes."""
-        self._pool.shutdown(wait=True, kill_workers=failed)
+    def close(self) -> None:
+        """End the processes after the chunks that they are at."""
+        for pending in self._recent:
+            pending.cancel()
+        self._pool.shutdown(wait=True)
 
 
 _received: list[Decider] = []  # in a worker process: the router
 
 
 def _receive(router: Decider) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the main process ends the others
     _received[:] = [router]
 
 

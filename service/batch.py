@@ -270,12 +270,10 @@ def _backend(
         backend = InProcess(router)
     else:
         backend = Processes(router, jobs)
-    failed = True
     try:
         yield backend, chain(start, chunks)
-        failed = False
     finally:
-        backend.close(failed=failed)
+        backend.close()
 
 
 def _text_columns(reader: Reader, options: BatchOptions) -> tuple[int, ...]:

@@ -90,6 +90,6 @@ class DaskCluster:
         """Send the router again, to the workers that there are now."""
         self._send_router()
 
-    def close(self, *, failed: bool) -> None:
+    def close(self) -> None:
         """Leave the cluster; what is under way is cancelled."""
         self._client.close()

@@ -78,7 +78,7 @@ class Comparison:
         if label not in LABELS or not column:
             raise BatchError(f"--compare {request!r}: give COLUMN=LABEL, with LABEL one of {', '.join(LABELS)}")
         self._position = find_column(header, column)
-        self._known = _known_values(label, matrix)
+        self._known = known_values(label, matrix)
         self.confusion = Confusion(header[self._position], label)
 
     def add(self, rows: Sequence[Row], labels: Sequence[RowLabels]) -> None:
@@ -142,7 +142,8 @@ def report(confusions: Sequence[Confusion]) -> bytes:
     return text.getvalue().encode()
 
 
-def _known_values(label: str, matrix: Matrix) -> dict[str, str]:
+def known_values(label: str, matrix: Matrix) -> dict[str, str]:
+    """Return what a desk may write, in lower case, with the label that it stands for."""
     if label == "owner":
         return {_normal(owner): owner for owner in matrix.owner_ids}
     if label == "queue":

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from model.errors import BatchError
 from service.labels import RowLabels
-from service.records import NumberText, Rejected, Row
+from service.records import NumberText, Rejected, Row, json_text
 from service.sources import UTF8, Encoding, Source
 
 _BLOCK = 1 << 18
@@ -230,25 +230,6 @@ class JsonWriter:
         before = raw[:-1].rstrip(" \t\r\n")
         space = raw[len(before) : -1]
         return before + (", " if before != "{" else "") + ours + space + "}"
-
-
-def json_text(value: object) -> str:
-    """Return a cell as JSON; numbers that were read as text stay as they were written.
-
-    Examples
-    --------
-    >>> json_text({"a": [NumberText("1.10"), None, "é"]})
-    '{"a": [1.10, null, "é"]}'
-    """
-    if isinstance(value, NumberText):
-        return value
-    if isinstance(value, list):
-        return "[" + ", ".join(map(json_text, value)) + "]"
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{json.dumps(k, ensure_ascii=False)}: {json_text(v)}" for k, v in value.items()) + "}"
-    if value is None or isinstance(value, str | bool | int | float):
-        return json.dumps(value, ensure_ascii=False)
-    return json.dumps(str(value), ensure_ascii=False)
 
 
 def distinct(names: Sequence[str]) -> list[str]:

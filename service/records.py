@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -74,10 +75,31 @@ class Writer(Protocol):
 
 
 def cell_text(cell: object) -> str:
-    """Return the text of a cell, empty for `None`."""
+    """Return the text of a cell: empty for `None`, JSON for what only JSON can hold."""
     if isinstance(cell, str):
         return cell
+    if isinstance(cell, bool | list | dict):
+        return json_text(cell)
     return "" if cell is None else str(cell)
+
+
+def json_text(value: object) -> str:
+    """Return a cell as JSON; numbers that were read as text stay as they were written.
+
+    Examples
+    --------
+    >>> json_text({"a": [NumberText("1.10"), None, "é"]})
+    '{"a": [1.10, null, "é"]}'
+    """
+    if isinstance(value, NumberText):
+        return value
+    if isinstance(value, list):
+        return "[" + ", ".join(map(json_text, value)) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(k, ensure_ascii=False)}: {json_text(v)}" for k, v in value.items()) + "}"
+    if value is None or isinstance(value, str | bool | int | float):
+        return json.dumps(value, ensure_ascii=False)
+    return json.dumps(str(value), ensure_ascii=False)
 
 
 def well_formed(text: str) -> str:

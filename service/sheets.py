@@ -165,10 +165,11 @@ class SheetWriter:
             with reader._open(values=False) as table:
                 sheet.title, book.epoch = table.title, table.parent.epoch
             rows: Iterator[Any] = reader.native_rows()
-            next(rows)
+            header = [_copy(sheet, cell) for cell in next(rows)]
         else:
             rows = (row for row in reader.rows() if isinstance(row, Row))
-        sheet.append([_text(sheet, name) for name in (*self._header, *self._added)])
+            header = [_text(sheet, name) for name in self._header]
+        sheet.append([*header, *(_text(sheet, name) for name in self._added)])
         with labels.open(encoding="utf-8") as lines:
             for number, (line, row) in enumerate(zip(lines, rows, strict=True), start=2):
                 if number > MAX_ROWS:
@@ -203,11 +204,13 @@ def _new_cell(sheet: Any, value: object) -> Any:
         return int(value) if exact and value.lstrip("-").isdigit() else number if exact else _text(sheet, value)
     if value is None or isinstance(value, bool):
         return value
-    return _text(sheet, cell_text(value)) if value != "" else None
+    return _text(sheet, cell_text(value))
 
 
 def _text(sheet: Any, text: str) -> Any:
-    """Return a cell that stays text, whatever it begins with."""
+    """Return a cell that stays text, whatever it begins with; `None` for an empty one."""
+    if not text:
+        return None
     cell = WriteOnlyCell(sheet, _UNWRITABLE.sub(lambda m: f"_x{ord(m[0]):04X}_", well_formed(text)))
     cell.data_type = "s"
     return cell
@@ -221,7 +224,7 @@ def _label_cells(sheet: Any, labels: RowLabels) -> list[Any]:
             cell.number_format = "0.0000"
             cells.append(cell)
         else:
-            cells.append(value if value is True or value is False else _text(sheet, value) if value else None)
+            cells.append(value if isinstance(value, bool) else _text(sheet, value))
     return cells
 
 
