@@ -269,3 +269,5 @@ def _check(matrix: Matrix, issue_rules: tuple[IssueRule, ...], impact_rules: tup
     for impact_rule in impact_rules:
         if impact_rule.impact not in impacts:
             raise RulesError(f"rule {impact_rule.name!r}: the matrix has no impact {impact_rule.impact!r}")
+        if unknown := sorted(set(impact_rule.only_for or ()) - set(matrix.issue_type_ids)):
+            raise RulesError(f"rule {impact_rule.name!r}: the matrix has no issue type {unknown[0]!r}")
