@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
@@ -16,6 +19,7 @@ from service.chunks import Chunk
 from service.labels import Decider, RowLabels, label_texts
 
 _RETRIES = 3  # how often lost workers are replaced in one run
+_WATCH_SECONDS = 1.0
 _ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM", "NUMEXPR")}
 
 
@@ -91,7 +95,7 @@ class Processes:
 
     def _start(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
-            max_workers=self._jobs, initializer=_receive, initargs=(self._router,), env=_ONE_THREAD
+            max_workers=self._jobs, initializer=_receive, initargs=(self._router, os.getpid()), env=_ONE_THREAD
         )
 
     def submit(self, texts: list[str]) -> Future[list[RowLabels]]:
@@ -125,9 +129,17 @@ class Processes:
 _received: list[Decider] = []  # in a worker process: the router
 
 
-def _receive(router: Decider) -> None:
+def _receive(router: Decider, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the main process ends the others
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     _received[:] = [router]
+
+
+def _end_with(parent: int) -> None:
+    """End this worker when the main process was killed and could not say goodbye."""
+    while os.getppid() == parent:
+        time.sleep(_WATCH_SECONDS)
+    os._exit(1)
 
 
 def _label(texts: list[str]) -> list[RowLabels]:

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from openpyxl import load_workbook
 
@@ -427,9 +428,12 @@ def test_a_run_that_is_killed_for_real_is_resumed(tmp_path):
     deadline = time.monotonic() + 60
     while not (journal.exists() and journal.read_text().count("\n") > 5) and time.monotonic() < deadline:
         time.sleep(0.02)
+    workers = psutil.Process(process.pid).children(recursive=True)
     process.kill()
     process.wait()
     assert not target.exists()
+    assert workers
+    assert not psutil.wait_procs(workers, timeout=30)[1]
     done = subprocess.run([*command, "--resume"], env=environment, capture_output=True, text=True, check=True)
     assert "were labelled before" in done.stdout
     subprocess.run(
