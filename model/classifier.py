@@ -19,7 +19,7 @@ from model.text import CleanText
 
 Floats = npt.NDArray[np.float64]
 
-WORD = r"(?u)\b\w+\b"
+WORD = r"(?u)[\w\u0900-\u0dff]+"  # with the vowel signs of Indian scripts, which are no word characters to `re`
 _find_words = re.compile(WORD).findall
 HEADS = ("destination", "impact", "severity", "owner", "queue")
 

@@ -28,7 +28,7 @@ def find_evidence(
     """Return the words that speak most for the issue type and the severity of a decision.
 
     The contribution of every n-gram is shared among the words that it spans, so that a reader sees words instead of
-    fragments.
+    fragments. Where the severity is not the row's own, its words are those that speak for the impact that changed it.
 
     Parameters
     ----------
@@ -48,10 +48,13 @@ def find_evidence(
     """
     labels = decision.labels
     spans = _feature_spans(classifier, text.text)
+    lowered = labels.severity != matrix.row_severity(labels.issue_type)
     found: list[Evidence] = []
     for head, wanted, label in (
         ("destination", _destination(decision, matrix), labels.issue_type),
-        ("severity", labels.severity, labels.severity),
+        ("impact", decision.impact or "", labels.severity)
+        if lowered
+        else ("severity", labels.severity, labels.severity),
     ):
         if wanted in classifier.classes(head):
             weights = _word_weights(classifier, vector, head, wanted, spans)

@@ -59,6 +59,10 @@ class TrainedModel:
         """The outcomes that the heads know."""
         return Composition(self.matrix, self.classifier.classes("destination"), self.classifier.classes("impact"))
 
+    @cached_property
+    def _surest_rule(self) -> float:
+        return max(self.policy.rule_precision.values(), default=0.0)
+
     def heads(self, vectors: sparse.csr_matrix) -> dict[str, Floats]:
         """Return the probabilities of the heads, the columns of the labels in the matrix's order."""
         found = self.classifier.probabilities(vectors)
@@ -88,7 +92,9 @@ class TrainedModel:
         decisions = []
         for n, text in enumerate(texts):
             confidence = Confidence(*(round(float(sure[label][n]), 4) for label in ("severity", "owner", "queue")))
-            decision = self._decide(text, n, verdicts, confidence, float(shares[n]), rules.match(text))
+            # A rule can only speak against the model where it has proved to be surer; matching takes time.
+            hit = rules.match(text) if confidence.severity < self._surest_rule or not shares[n] else None
+            decision = self._decide(text, n, verdicts, confidence, float(shares[n]), hit)
             if explain and decision.decided_by == "model":
                 decision = replace(
                     decision,
