@@ -74,7 +74,7 @@ def route(text: str | None, source: Any, region: str | None, opened_at: str | No
     if (text is None) == (source is None):
         raise click.UsageError("give either TEXT or --file")
     try:
-        written = source.read() if source else text
+        written: str = source.read() if source else text or ""
     except UnicodeDecodeError as error:
         raise click.UsageError(f"--file: not UTF-8: {error.reason} at byte {error.start}") from None
     if not written.strip():
@@ -97,7 +97,7 @@ def _instant(text: str) -> datetime:
 @click.option("--force", is_flag=True, help="Promote whatever the gate says; the manifest remembers its reasons.")
 @click.option("--examples", type=click.Path(path_type=Path), help="Labelled examples; the setting's by default.")
 def train(promote: bool, force: bool, examples: Path | None) -> None:
-    """Train on the examples and the corrections, print honest scores, save a version and promote it.
+    """Train on examples and corrections, print honest scores, save a version and promote it.
 
     Exit code 3: the version is saved, but the gate refused to promote it.
     """
@@ -211,7 +211,9 @@ def promote(version: str, force: bool) -> None:
     registry = Registry(settings.models_dir)
     matrix = load_matrix(settings.matrix)
     try:
-        verdict = judge(registry, version, matrix, load_rules(settings.rules, matrix))
+        with CorrectionStore(settings.database_url) as store:
+            corrections = store.examples()
+        verdict = judge(registry, version, matrix, load_rules(settings.rules, matrix), corrections)
         promote_judged(registry, verdict, promoted_at=datetime.now(UTC), force=force)
     except PromotionRefusedError as error:
         _fail(str(error), REFUSED)
