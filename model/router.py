@@ -158,6 +158,8 @@ class Router:
         return decisions
 
     def _decide(self, texts: Sequence[CleanText], *, explain: bool) -> list[Decision]:
+        if not texts:
+            return []
         if self.model:
             decisions = self.model.decide(texts, self.rules, explain=explain)
         else:
