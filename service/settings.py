@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -11,6 +12,7 @@ from typing import Any
 from model.errors import DataError
 
 PREFIX = "ISSUE_ROUTER_"
+_LAST_PORT = 65_535
 _ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -67,6 +69,8 @@ class Settings:
         if unknown:
             raise SettingError(f"{', '.join(unknown)}: no such setting; there are {', '.join(known)}")
         given: dict[str, Any] = {f.name: _parse(k, environ[k], f.default) for k, f in known.items() if k in environ}
+        if given.get("port", 0) > _LAST_PORT:
+            raise SettingError(f"{PREFIX}PORT: {given['port']} is not a port; the last is {_LAST_PORT}")
         if "matrix" in given:
             beside = {"rules": "rules.toml", "examples": "issues.csv"}
             found = {name: path for name, file in beside.items() if (path := given["matrix"].parent / file).is_file()}
@@ -94,7 +98,7 @@ def _parse(key: str, text: str, default: object) -> object:
             return Path(text).expanduser().resolve()
         if isinstance(default, int | float):
             number = type(default)(text)
-            if number <= 0:
+            if not 0 < number < math.inf:
                 raise ValueError
             return number
     except ValueError:
