@@ -78,7 +78,7 @@ def test_what_cannot_be_learned_from_is_named(matrix, rules, column, value, said
         ("a", "reports", "P3"),
         ("b", "agent_portal_down", "P0"),
         ("c", "reports", "P3"),
-        ("d", "webrtc_not_working", "P0"),
+        ("d", "webrtc_not_working", "P1"),
     ]
     frame = pd.DataFrame(rows, columns=["text", "issue_type", "severity"])
     frame = frame.assign(owner="Ozonetel", queue="General", group=["a", "b", "a", "b"])
