@@ -11,13 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from openpyxl import Workbook, load_workbook
+from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
 from openpyxl.utils.exceptions import InvalidFileException
 
 from model.errors import BatchError
 from service.labels import RowLabels
 from service.records import NumberText, Reader, Rejected, Row, cell_text, well_formed
+from service.sheet_strings import Book
 from service.sources import Source
 
 MAX_ROWS, MAX_COLUMNS, MAX_CHARACTERS = 1_048_576, 16_384, 32_767  # limits of the format
@@ -90,11 +91,11 @@ class SheetReader:
         with warnings.catch_warnings():  # of features of Excel that have no bearing on values
             warnings.simplefilter("ignore")
             try:
-                book = load_workbook(self._source.path, read_only=True, data_only=values, keep_links=False)
+                book = Book(self._source.path, values=values)
             except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError) as error:
                 raise BatchError(f"{name}: the workbook cannot be read: {error}") from error
             try:
-                sheet = _find_sheet(book, self._wanted, name)
+                sheet = _find_sheet(book.book, self._wanted, name)
                 sheet.reset_dimensions()  # exporters often write wrong ones
                 yield sheet
             except (zipfile.BadZipFile, SyntaxError, EOFError) as error:

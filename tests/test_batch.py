@@ -16,11 +16,13 @@ from openpyxl import load_workbook
 from model.errors import BatchError
 from model.router import Router
 from service import backends
+from service.app import create_app
 from service.backends import Processes, label_in_order
 from service.batch import BatchOptions, label_file, preview
 from service.chunks import Chunk
 from service.compare import known_values, map_value
 from service.labels import RowLabels, label_texts
+from service.settings import Settings
 
 TEXTS = [
     "PRI is down since ten",
@@ -76,6 +78,21 @@ def test_every_row_is_kept_in_order_and_labelled_as_the_router_does(tmp_path, ti
     assert sum(summary.severity.values()) == sum(summary.owner.values()) == sum(summary.queue.values()) == 30
     assert summary.review == sum(row["needs_review"] == "true" for row in after) > 0
     assert summary.text_columns == ("Subject", "Description")
+
+
+def test_a_file_and_the_api_give_the_same_routing_to_the_last_digit(tmp_path, tiny_router):
+    source, target = write_tickets(tmp_path / "in.csv", 60), tmp_path / "out.jsonl"
+    label_file(source, target, tiny_router, BatchOptions(jobs=2, chunk_rows=9))
+    client = create_app(Settings(state_dir=tmp_path / "state"), tiny_router).test_client()
+    for line in target.read_text().splitlines():
+        ticket = json.loads(line)
+        text = f"{ticket['Subject']}\n{ticket['Description']}".strip()
+        reply = client.post("/api/v1/route", json={"text": text}).get_json()
+        for name in ("severity", "owner", "queue", "issue_type", "needs_review", "decided_by", "model_version"):
+            assert ticket[name] == reply[name]
+        assert ticket["review_reasons"] == "; ".join(reply["review_reasons"])
+        sure = reply["confidence"].values()
+        assert ticket["confidence"] == (None if None in sure else min(sure))
 
 
 def test_an_empty_ticket_is_kept_for_review_with_a_reason(tmp_path, tiny_router):

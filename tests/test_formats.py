@@ -3,6 +3,8 @@ import csv
 import gzip
 import io
 import json
+import re
+import zipfile
 from datetime import datetime
 
 import pytest
@@ -398,3 +400,40 @@ def test_any_table_of_text_survives_every_other_format(tmp_path_factory, table, 
         path = folder / name
     _, rows, _ = read(path)
     assert [[cell or "" for cell in row.cells[: len(keys)]] for row in rows] == table
+
+
+def share_strings(path, target):
+    """Write a workbook again as Excel does: texts in one table, cells with their numbers."""
+    strings = []
+
+    def shared(match):
+        strings.append(match[2])
+        return f'<c r="{match[1]}" t="s"><v>{len(strings) - 1}</v></c>'
+
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(target, "w") as new:
+        parts = {name: old.read(name).decode() for name in old.namelist()}
+        sheet = re.sub(r'<c r="(\w+)" t="inlineStr"><is>(.*?)</is></c>', shared, parts["xl/worksheets/sheet1.xml"])
+        parts["xl/worksheets/sheet1.xml"] = sheet
+        items = "".join(f"<si>{string}</si>" for string in strings)
+        namespace = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+        parts["xl/sharedStrings.xml"] = f'<sst xmlns="{namespace}">{items}</sst>'
+        kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"
+        override = f'<Override PartName="/xl/sharedStrings.xml" ContentType="{kind}"/></Types>'
+        if "sharedStrings" not in parts["[Content_Types].xml"]:
+            parts["[Content_Types].xml"] = parts["[Content_Types].xml"].replace("</Types>", override)
+        for name, text in parts.items():
+            new.writestr(name, text)
+    return len(strings)
+
+
+def test_shared_strings_of_excel_are_read_as_they_were_written(tmp_path):
+    book = Workbook()
+    book.active.append(["Id", "Subject"])
+    book.active.append(["=x", "a_x005F_x0041_ b_x0041_ é"])
+    book.active["A2"].data_type = "s"
+    plain, path, target = tmp_path / "plain.xlsx", tmp_path / "in.xlsx", tmp_path / "out.xlsx"
+    book.save(plain)
+    assert share_strings(plain, path) == 4
+    assert read(path)[1][0].cells == ("=x", "a_x0041_ bA é")
+    copy(path, target)
+    assert read(target)[1][0].cells[:2] == ("=x", "a_x0041_ bA é")
