@@ -45,7 +45,7 @@ def words(**changed: object) -> tuple[str, TfidfVectorizer]:
 
 def characters(**changed: object) -> tuple[str, TfidfVectorizer]:
     """Return the character features with some parameters changed."""
-    usual = {"analyzer": "char_wb", "ngram_range": (2, 5), "min_df": 3, "sublinear_tf": True}
+    usual = {"analyzer": "char_wb", "ngram_range": (2, 4), "min_df": 5, "sublinear_tf": True}
     return "characters", TfidfVectorizer(**(usual | changed))
 
 
@@ -59,6 +59,7 @@ VARIANTS: dict[str, tuple[Features, Head]] = {
     "words alone": (lambda: FeatureUnion([words()]), build_head),
     "characters alone": (lambda: FeatureUnion([characters()]), build_head),
     "words up to three": (lambda: FeatureUnion([words(ngram_range=(1, 3)), characters()]), build_head),
+    "characters up to five": (lambda: FeatureUnion([words(), characters(ngram_range=(2, 5))]), build_head),
     "characters at half weight": (
         lambda: FeatureUnion([words(), characters()], transformer_weights={"characters": 0.5}),
         build_head,

@@ -30,7 +30,7 @@ def build_features() -> FeatureUnion:
     Words carry the meaning; characters the misspelled and the romanised word.
     """
     words = TfidfVectorizer(token_pattern=WORD, ngram_range=(1, 2), min_df=2, sublinear_tf=True, dtype=np.float32)
-    characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), min_df=3, sublinear_tf=True, dtype=np.float32)
+    characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), min_df=5, sublinear_tf=True, dtype=np.float32)
     return FeatureUnion([("words", words), ("characters", characters)])
 
 
@@ -41,7 +41,7 @@ def build_head(*, inverse_regularisation: float = 20.0) -> OneVsRestClassifier:
     benchmarks/README.md); its weights are log-odds of a value, which is what evidence shows.
     """
     return OneVsRestClassifier(
-        LogisticRegression(C=inverse_regularisation, solver="liblinear", dual=True, tol=0.1, random_state=0)
+        LogisticRegression(C=inverse_regularisation, solver="liblinear", dual=True, tol=0.5, random_state=0)
     )
 
 

@@ -70,7 +70,11 @@ def describe(settings: Settings, matrix: Matrix) -> dict[str, Any]:
         ),
     }
     api = OpenAPI(
-        info=Info(title="issue-router", version="1", description="Free-text issue in; severity, owner, queue, deadlines and contacts out."),
+        info=Info(
+            title="issue-router",
+            version="1",
+            description="Free-text issue in; severity, owner, queue, deadlines and contacts out.",
+        ),
         servers=[Server(url="/")],
         paths=paths,
     )
