@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
+from sklearn import config_context
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
@@ -93,7 +94,9 @@ class Classifier:
 
     def vectors(self, texts: Sequence[CleanText]) -> sparse.csr_matrix:
         """Return the TF-IDF vectors, of shape (n_texts, n_features)."""
-        return sparse.csr_matrix(self.features.transform([t.text for t in texts]))
+        # Validating fitted parameters anew would take longer than vectorising one short text.
+        with config_context(skip_parameter_validation=True, assume_finite=True):
+            return sparse.csr_matrix(self.features.transform([t.text for t in texts]))
 
     def known_words(self, texts: Sequence[CleanText]) -> tuple[Floats, Floats]:
         """Return how many distinct words of each text the model knows, and their share of all its distinct words.

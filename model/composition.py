@@ -83,6 +83,7 @@ class Composition:
     def __init__(self, matrix: Matrix, destinations: list[str], impacts: list[str]) -> None:
         self.outcomes = tuple(o for o in outcomes(matrix) if o.destination in destinations and o.impact in impacts)
         self._destination = np.array([destinations.index(o.destination) for o in self.outcomes])
+        self._member = (self._destination[:, None] == np.arange(len(destinations))).astype(float)
         self._impact = np.array([impacts.index(o.impact) for o in self.outcomes])
         self._allowed = np.zeros((len(impacts), len(destinations)))
         self._allowed[self._impact, self._destination] = 1.0
@@ -114,6 +115,15 @@ class Composition:
         share = np.maximum(_times(impact, self._allowed), 1e-12)
         joint: Floats = destination[:, self._destination] * impact[:, self._impact] / share[:, self._destination]
         return joint
+
+    @property
+    def goes_to(self) -> npt.NDArray[np.intp]:
+        """The destination of every outcome, as an index; shape (n_outcomes,)."""
+        return self._destination
+
+    def by_destination(self, joint: Floats) -> Floats:
+        """Return the probability of every destination, of shape (n_texts, n_destinations)."""
+        return _times(joint, self._member)
 
     def marginal(self, joint: Floats, label: str) -> Floats:
         """Return the probability of every value of a label, of shape (n_texts, n_values)."""

@@ -180,10 +180,8 @@ def _costs(n_severities: int, miss_cost: float) -> Floats:
 def _likeliest(composition: Composition, joint: Floats, severity: Ints) -> Ints:
     """Return the best outcome of the given severity: first the destination, then the impact within it."""
     fits = composition.carries["severity"].T[severity] * joint
-    names = sorted({o.destination for o in composition.outcomes})
-    member = np.array([[float(o.destination == name) for name in names] for o in composition.outcomes])
-    best = np.einsum("ij,jk->ik", fits, member).argmax(axis=1)
-    result: Ints = (fits * member.T[best]).argmax(axis=1)
+    best = composition.by_destination(fits).argmax(axis=1)
+    result: Ints = np.where(composition.goes_to == best[:, None], fits, -1.0).argmax(axis=1)
     return result
 
 
