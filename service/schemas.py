@@ -70,6 +70,18 @@ class BatchRequest(_Body):
 class CorrectionRequest(_Body):
     """What a person says the labels should have been; name the routing, or give the text."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {
+                    "required": ["routing_id"],
+                    "properties": {"routing_id": {"type": "string"}, "text": {"type": "null"}},
+                },
+                {"required": ["text"], "properties": {"text": {"type": "string"}, "routing_id": {"type": "null"}}},
+            ]
+        }
+    )
+
     routing_id: Annotated[str | None, Field(description="`id` of the routing that was wrong")] = None
     text: Annotated[Words | None, Field(description="The text, where no routing is named")] = None
     severity: str | None = None
