@@ -22,8 +22,6 @@ from model.matrix import Matrix
 
 Floats = npt.NDArray[np.float64]
 
-LABELS = ("severity", "owner", "queue", "issue_type")
-
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -87,16 +85,10 @@ class Composition:
         self._impact = np.array([impacts.index(o.impact) for o in self.outcomes])
         self._allowed = np.zeros((len(impacts), len(destinations)))
         self._allowed[self._impact, self._destination] = 1.0
-        values = {
-            "severity": matrix.severity_ids,
-            "owner": matrix.owner_ids,
-            "queue": matrix.queue_ids,
-            "issue_type": matrix.issue_type_ids,
-        }
-        self.values: dict[str, tuple[str, ...]] = values
+        self.values = matrix.labels
         self.carries: dict[str, Floats] = {
-            label: np.array([[float(getattr(o.labels, label) == v) for v in values[label]] for o in self.outcomes])
-            for label in LABELS
+            label: np.array([[float(getattr(o.labels, label) == v) for v in values] for o in self.outcomes])
+            for label, values in matrix.labels.items()
         }
 
     def joint(self, destination: Floats, impact: Floats) -> Floats:

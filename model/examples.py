@@ -76,9 +76,7 @@ def check_examples(frame: pd.DataFrame, matrix: Matrix) -> pd.DataFrame:
     for column in COLUMNS:
         frame[column] = frame[column].fillna("").astype(str) if column in frame.columns else ""
     known = {
-        "severity": matrix.severity_ids,
-        "owner": matrix.owner_ids,
-        "queue": matrix.queue_ids,
+        **matrix.labels,
         "issue_type": ("", *matrix.issue_type_ids),
         "impact": ("", *(impact.id for impact in matrix.impacts)),
     }

@@ -196,6 +196,16 @@ class Matrix(Entry):
         return (*(t.id for t in self.issue_types), self.undocumented.id)
 
     @cached_property
+    def labels(self) -> dict[str, tuple[str, ...]]:
+        """The values of each label, by its name."""
+        return {
+            "severity": self.severity_ids,
+            "owner": self.owner_ids,
+            "queue": self.queue_ids,
+            "issue_type": self.issue_type_ids,
+        }
+
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of what decides labels: a model belongs to a matrix with the same digest.
 

@@ -74,7 +74,7 @@ class Policy:
     """
 
     direct_share: float = 0.3
-    miss_cost: float = 1.5
+    miss_cost: float = 1.75
     calibrators: Mapping[str, Calibrator] = field(
         default_factory=lambda: {
             "severity": Calibrator((1.0, 0.0, 0.0, 0.0, 0.0)),

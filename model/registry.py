@@ -171,12 +171,16 @@ class Registry:
             When it was made by another scikit-learn or for another matrix.
         """
         manifest = self.manifest(version)
-        _check_compatible(version, manifest, matrix)
+        try:
+            _check_compatible(version, manifest, matrix)
+            sha256 = str(manifest["artefact"]["sha256"])
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ModelCorruptError(f"version {version}: the manifest is not whole: {error!r}") from error
         try:
             content = (self._path(version) / "model.joblib").read_bytes()
         except OSError as error:
             raise ModelMissingError(f"version {version}: the artefact cannot be read: {error.strerror}") from error
-        if hashlib.sha256(content).hexdigest() != manifest["artefact"]["sha256"]:
+        if hashlib.sha256(content).hexdigest() != sha256:
             raise ModelCorruptError(f"version {version}: the artefact is not the one that was saved (digest differs)")
         try:
             classifier: Classifier = joblib.load(io.BytesIO(content))

@@ -224,7 +224,7 @@ def _no_issue_threshold(no_issue: Floats, is_no_issue: np.ndarray) -> float:
     """Return the probability from which the wanted share of texts without an issue goes to a person."""
     if not is_no_issue.any():
         return 0.5
-    return float(np.clip(np.quantile(no_issue[is_no_issue], 1 - NO_ISSUE_RECALL), 0.05, 0.5))
+    return float(np.clip(np.quantile(no_issue[is_no_issue], 1 - NO_ISSUE_RECALL), 0.03, 0.5))
 
 
 def _rule_precision(hits: Sequence[RuleHit | None], severities: Sequence[str]) -> dict[str, float]:

@@ -69,13 +69,7 @@ def check(labels: Labels, matrix: Matrix) -> None:
 
 
 def _check_known(named: NamedLabels, matrix: Matrix) -> None:
-    known = {
-        "severity": matrix.severity_ids,
-        "owner": matrix.owner_ids,
-        "queue": matrix.queue_ids,
-        "issue_type": matrix.issue_type_ids,
-    }
-    for field, values in known.items():
+    for field, values in matrix.labels.items():
         value = getattr(named, field)
         if value is not None and value not in values:
             raise InputError(field, f"{value[:100]!r} is not one of {', '.join(values)}")

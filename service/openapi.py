@@ -127,11 +127,5 @@ def _add_limits(schemas: dict[str, Any], settings: Settings, matrix: Matrix) -> 
     schemas["RouteRequest"]["properties"]["text"]["maxLength"] = longest
     schemas["BatchRequest"]["properties"]["texts"]["maxItems"] = settings.max_batch_texts
     schemas["BatchRequest"]["properties"]["texts"]["items"]["maxLength"] = longest
-    labels = {
-        "severity": matrix.severity_ids,
-        "owner": matrix.owner_ids,
-        "queue": matrix.queue_ids,
-        "issue_type": matrix.issue_type_ids,
-    }
-    for label, values in labels.items():
+    for label, values in matrix.labels.items():
         schemas["CorrectionRequest"]["properties"][label] |= {"enum": [*values, None]}

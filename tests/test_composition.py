@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from model.composition import LABELS, Composition, destination, destinations_of, outcomes
+from model.composition import Composition, destination, destinations_of, outcomes
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_joint_and_marginals_are_probabilities(everything, data):
     joint = composition.joint(d, i)
     assert joint.min() >= 0
     assert joint.sum() == pytest.approx(1.0)
-    for label in LABELS:
+    for label in matrix.labels:
         assert composition.marginal(joint, label).sum() == pytest.approx(1.0)
 
 
@@ -107,5 +107,5 @@ def test_a_row_has_the_same_digits_alone_and_among_many(everything):
     for n in (0, 7, 299):
         alone = composition.joint(d[n : n + 1], i[n : n + 1])
         assert np.array_equal(many[n : n + 1], alone)
-        for label in LABELS:
+        for label in matrix.labels:
             assert np.array_equal(composition.marginal(many, label)[n], composition.marginal(alone, label)[0])
