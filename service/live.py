@@ -133,7 +133,10 @@ class LiveRouter:
 
     def _watch(self) -> None:
         while not self._stop.wait(self._seconds):
-            self.refresh()
+            try:
+                self.refresh()
+            except Exception:  # nobody would notice that a dead thread no longer looks
+                _log.exception("looking for a new champion failed")
 
     def refresh(self) -> None:
         """Load the champion if it changed on disk since the last look."""

@@ -82,7 +82,7 @@ def shares(n):
 
 
 @given(st.data())
-def test_joint_and_marginals_are_probabilities(everything, data):
+def test_joint_and_marginals_are_probabilities(everything, matrix, data):
     composition, destinations, impacts = everything
     d = data.draw(shares(len(destinations)))[None]
     i = data.draw(shares(len(impacts)))[None]
@@ -98,7 +98,7 @@ def test_classes_that_no_head_knows_are_left_out(matrix):
     assert [(o.destination, o.impact) for o in composition.outcomes] == [("reports", "full")]
 
 
-def test_a_row_has_the_same_digits_alone_and_among_many(everything):
+def test_a_row_has_the_same_digits_alone_and_among_many(everything, matrix):
     composition, destinations, impacts = everything
     random = np.random.default_rng(0)
     d = random.dirichlet(np.ones(len(destinations)), 300)

@@ -76,7 +76,7 @@ def test_labelling_a_file(run, tmp_path):
     run(label)
     labelled = pd.read_csv(tmp_path / "labelled.csv", dtype=str)
     assert labelled["Id"].tolist() == ["007", "8"]
-    added = "severity owner queue issue_type confidence needs_review decided_by model_version".split()
+    added = ["severity", "owner", "queue", "issue_type", "confidence", "needs_review", "decided_by", "model_version"]
     assert labelled.columns.tolist()[2:10] == added
 
 
