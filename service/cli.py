@@ -24,7 +24,7 @@ from model.rules import load_rules
 from service.corrections import CorrectionStore
 from service.corrections_command import corrections_group
 from service.label_command import label
-from service.live import open_router
+from service.live import open_router, rules_router
 from service.schemas import Instant, route_reply
 from service.settings import Settings
 
@@ -250,6 +250,7 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
     from service.server import run  # noqa: PLC0415 gunicorn is slow to import, and only this command needs it
 
     settings = Settings.from_env()
+    rules_router(settings)  # a matrix that is not valid is said once, in one line, instead of by every process
     if Registry(settings.models_dir).champion() is None:
         click.echo("there is no model yet: training one, which takes about a minute", err=True)
         _train(settings)
