@@ -34,9 +34,11 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "accesslog": None,  # request lines hold no text, but nobody needs them beside /metrics
             "proc_name": "issue-router",
             "child_exit": _forget_metrics,
+            "control_socket_disable": True,  # it would write into the home folder
         }
         for key, value in options.items():
-            self.cfg.set(key, value)
+            if key in self.cfg.settings:  # an older gunicorn has no control socket
+                self.cfg.set(key, value)
 
     def load(self) -> Flask:
         from service.app import create_app  # noqa: PLC0415 only in a worker: metrics read their folder at import
@@ -64,7 +66,9 @@ def run(settings: Settings) -> None:
     except OSError as error:
         raise DataError(f"ISSUE_ROUTER_STATE_DIR: {settings.state_dir} cannot be written: {error.strerror}") from error
     os.environ[_SHARED_METRICS] = str(folder)
+    main_process = os.getpid()
     try:
         _Server(settings).run()
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if os.getpid() == main_process:  # a worker that ends comes by here too, and others still count in the folder
+            shutil.rmtree(folder, ignore_errors=True)
