@@ -327,7 +327,8 @@ def test_serve_ends_when_told_to_and_leaves_nothing(state, end):
     assert not list(state.glob("metrics-*"))
 
 
-def test_a_killed_worker_is_replaced(state):
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
+def test_a_worker_that_ends_is_replaced(state, end):
     def route(url):
         address = urlsplit(url)
         connection = http.client.HTTPConnection(address.hostname, address.port, timeout=30)
@@ -339,12 +340,15 @@ def test_a_killed_worker_is_replaced(state):
     with serving(state, workers=1) as (process, url):
         assert route(url) == 200
         [worker] = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text("utf-8").split()
-        os.kill(int(worker), signal.SIGKILL)
+        os.kill(int(worker), end)
         deadline = time.monotonic() + 30
+        while Path(f"/proc/{worker}").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
         while time.monotonic() < deadline:
             try:
                 if route(url) == 200:
-                    return
-            except OSError:
+                    break
+            except (OSError, http.client.HTTPException):
                 time.sleep(0.1)
-        pytest.fail("no worker answers")
+        assert route(url) == 200
+        assert process.poll() is None
