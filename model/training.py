@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
-from model.classifier import Classifier, Floats
+from model.classifier import Classifier
 from model.composition import destinations_of
 from model.decision import Decision
 from model.errors import ExamplesError
+from model.held_out import HeldOut, cross_decide, fit_policy
 from model.matrix import Matrix
-from model.policy import UNSURE, Calibrator, Policy, Verdicts, confidences, weigh
-from model.rules import RuleHit, Rules
+from model.policy import Policy
+from model.rules import Rules
 from model.text import CleanText, clean
 from model.trained import TrainedModel
 
 FOLDS = 4
 DOCUMENTED_WEIGHT = 5  # how often the matrix's own sentences are read; they are law, and few
-NO_ISSUE_RECALL = 0.92  # share of the texts without an issue that a person must see
-MOST_REVIEWED = 0.10  # share of the issues that a person may be asked to see
-MOST_REVIEWED_FOR = {"owner": 0.01, "queue": 0.01}  # of it, at most, for these labels
 
 
 @dataclass(frozen=True)
@@ -83,18 +80,13 @@ def train(
         raise ExamplesError("column group: at least two groups are needed to measure on authors that were not read")
     folds = list(GroupKFold(min(FOLDS, len(set(groups)))).split(texts, groups=groups))
     progress(f"fitting on {len(texts)} texts, and {len(folds)} times without the texts of some authors")
-    jobs_to_do = [np.arange(len(texts)), *(fit for fit, _ in folds)]
-    sentences = _documented(matrix)
-    fitted = Parallel(n_jobs=jobs)(delayed(_fit)(texts, targets, rows, sentences) for rows in jobs_to_do)
-    classifier, out_of_fold = fitted[0], fitted[1:]
+    work = _Work(texts, targets, _documented(matrix), matrix)
+    tasks = [delayed(_fit_all)(work), *(delayed(_fit_and_read)(work, *fold) for fold in folds)]
+    classifier, *parts = Parallel(n_jobs=jobs)(tasks)
 
     progress("calibrating and choosing thresholds on the texts left out")
-    heldout = [
-        _HeldOut.of(TrainedModel(part, Policy(), matrix), rows, examples, texts)
-        for part, (_, rows) in zip(out_of_fold, folds, strict=True)
-    ]
-    policy = _fit_policy(heldout, examples, hits, matrix)
-    decisions = _cross_decide(heldout, examples, texts, hits, matrix, rules)
+    policy = fit_policy(parts, examples, hits, matrix)
+    decisions = cross_decide(parts, examples, texts, hits, matrix)
     return Trained(TrainedModel(classifier, policy, matrix), decisions)
 
 
@@ -132,123 +124,29 @@ def _documented(matrix: Matrix) -> _Examples:
     return _Examples([clean(row.description) for row in rows], _targets(frame, matrix))
 
 
-def _fit(
-    texts: Sequence[CleanText], targets: dict[str, list[str]], rows: np.ndarray, sentences: _Examples
-) -> Classifier:
-    """Fit on some of the texts, and on the matrix's own sentences."""
-    own = {name: [values[n] for n in rows] + sentences.targets[name] for name, values in targets.items()}
-    return Classifier.fit([*(texts[n] for n in rows), *sentences.texts], own)
-
-
 @dataclass(frozen=True)
-class _HeldOut:
-    """The texts that one fold's model has not read, and what its heads say of them."""
+class _Work:
+    """What every process needs to fit."""
 
-    model: TrainedModel
-    rows: np.ndarray
-    heads: dict[str, Floats]
-    known: Floats
+    texts: list[CleanText]
+    targets: dict[str, list[str]]
+    sentences: _Examples
+    matrix: Matrix
 
-    @classmethod
-    def of(cls, model: TrainedModel, rows: np.ndarray, examples: pd.DataFrame, texts: Sequence[CleanText]) -> _HeldOut:
-        own = [texts[n] for n in rows]
-        known, _ = model.classifier.known_words(own)
-        return cls(model, rows, model.heads(model.classifier.vectors(own)), known)
-
-    def weigh(self, policy: Policy) -> Verdicts:
-        return weigh(self.model.composition, self.heads, self.known, policy, self.model.matrix)
-
-
-def _fit_policy(
-    parts: Sequence[_HeldOut], examples: pd.DataFrame, hits: Sequence[RuleHit | None], matrix: Matrix
-) -> Policy:
-    """Calibrate and threshold on texts that the models behind the verdicts have not read."""
-    policy = Policy()
-    verdicts = [part.weigh(policy) for part in parts]
-    rows = np.concatenate([part.rows for part in parts])
-    truth = examples.iloc[rows]
-    calibrators, right = {}, {}
-    for label in UNSURE:
-        chosen = np.concatenate([_chosen(p.model, v, label) for p, v in zip(parts, verdicts, strict=True)])
-        right[label] = chosen == truth[label].to_numpy()
-        calibrators[label] = _calibrate(np.concatenate([v.scores[label] for v in verdicts]), right[label])
-    policy = replace(policy, calibrators=calibrators)
-    sure = {label: np.concatenate([confidences(v, policy)[label] for v in verdicts]) for label in UNSURE}
-    no_issue = np.concatenate([v.no_issue for v in verdicts])
-    is_no_issue = np.array([bool(i) and matrix.impact(i).needs_review for i in truth["impact"]])
-    no_issue_threshold = _no_issue_threshold(no_issue, is_no_issue)
-    return replace(
-        policy,
-        no_issue_threshold=no_issue_threshold,
-        thresholds=_thresholds(
-            {label: values[~is_no_issue] for label, values in sure.items()},
-            no_issue[~is_no_issue] >= no_issue_threshold,
-        ),
-        rule_precision=_rule_precision([hits[n] for n in rows], truth["severity"].tolist()),
-    )
+    def fit(self, rows: Iterable[int]) -> Classifier:
+        """Fit on some of the texts, and on the matrix's own sentences."""
+        rows = list(rows)
+        targets = {
+            name: [values[n] for n in rows] + self.sentences.targets[name] for name, values in self.targets.items()
+        }
+        return Classifier.fit([*(self.texts[n] for n in rows), *self.sentences.texts], targets)
 
 
-def _chosen(model: TrainedModel, verdicts: Verdicts, label: str) -> np.ndarray:
-    return np.array([getattr(o.labels, label) for o in model.composition.outcomes], dtype=object)[verdicts.outcome]
+def _fit_all(work: _Work) -> Classifier:
+    return work.fit(range(len(work.texts)))
 
 
-def _calibrate(scores: Floats, right: np.ndarray) -> Calibrator:
-    if right.all() or not right.any():
-        return Calibrator((0.0,) * scores.shape[1], 6.0 if right.all() else -6.0)
-    fitted = LogisticRegression(C=10.0, max_iter=1000).fit(scores, right)
-    return Calibrator(tuple(float(w) for w in fitted.coef_[0]), float(fitted.intercept_[0]))
-
-
-def _thresholds(sure: dict[str, Floats], reviewed: np.ndarray) -> dict[str, float]:
-    """Return the confidences below which a person must look.
-
-    People have time for a share of the issues; it is spent where the labels are least sure: first on a suspected
-    non-issue, then a little on owner and queue, the rest on the severity.
-
-    Parameters
-    ----------
-    sure : dict of str to ndarray of shape (n_issues,)
-    reviewed : ndarray of bool, shape (n_issues,)
-        Whether an issue goes to a person anyway.
-    """
-    thresholds = {label: float(np.quantile(sure[label], share)) for label, share in MOST_REVIEWED_FOR.items()}
-    for label, threshold in thresholds.items():
-        reviewed = reviewed | (sure[label] < threshold)
-    waiting = np.sort(sure["severity"][~reviewed])
-    left = int(MOST_REVIEWED * len(reviewed)) - int(reviewed.sum())
-    thresholds["severity"] = float(waiting[left]) if 0 < left < len(waiting) else 0.0
-    return thresholds
-
-
-def _no_issue_threshold(no_issue: Floats, is_no_issue: np.ndarray) -> float:
-    """Return the probability from which the wanted share of texts without an issue goes to a person."""
-    if not is_no_issue.any():
-        return 0.5
-    return float(np.clip(np.quantile(no_issue[is_no_issue], 1 - NO_ISSUE_RECALL), 0.03, 0.5))
-
-
-def _rule_precision(hits: Sequence[RuleHit | None], severities: Sequence[str]) -> dict[str, float]:
-    """Return how often the severity that a rule gives was right, pulled towards one half where it seldom fired."""
-    fired: dict[str, list[bool]] = {}
-    for hit, severity in zip(hits, severities, strict=True):
-        if hit:
-            fired.setdefault(hit.rule, []).append(hit.labels.severity == severity)
-    return {rule: round((sum(right) + 2) / (len(right) + 4), 4) for rule, right in sorted(fired.items())}
-
-
-def _cross_decide(
-    parts: Sequence[_HeldOut],
-    examples: pd.DataFrame,
-    texts: Sequence[CleanText],
-    hits: Sequence[RuleHit | None],
-    matrix: Matrix,
-    rules: Rules,
-) -> list[Decision]:
-    """Decide every text by its fold's model under a policy that was fitted on the other folds."""
-    decisions: dict[int, Decision] = {}
-    for k, part in enumerate(parts):
-        policy = _fit_policy([*parts[:k], *parts[k + 1 :]], examples, hits, matrix)
-        model = replace(part.model, policy=policy)
-        made = model.decide([texts[n] for n in part.rows], rules, explain=False)
-        decisions |= dict(zip(part.rows.tolist(), made, strict=True))
-    return [decisions[n] for n in range(len(texts))]
+def _fit_and_read(work: _Work, fit: np.ndarray, rows: np.ndarray) -> HeldOut:
+    """Fit on one part of the texts and read the other; only what was read travels back, not the classifier."""
+    model = TrainedModel(work.fit(fit), Policy(), work.matrix)
+    return HeldOut(rows, model.read([work.texts[n] for n in rows]), model.composition)

@@ -12,10 +12,11 @@ SERVICE = sorted(p for p in (ROOT / "service").rglob("*") if p.suffix in {".py",
 # Lower layers first; a module imports from layers below its own, and from its own without a cycle.
 LAYERS = [
     {"errors"},
-    {"matrix", "text", "decision"},
+    {"matrix", "text", "decision", "phrases"},
     {"rules", "classifier", "composition", "examples"},
     {"evidence", "policy"},
-    {"evaluation", "trained"},
+    {"decider"},
+    {"evaluation", "trained", "held_out"},
     {"training", "registry", "outcomes", "inspection"},
     {"router", "gate", "comparison", "gathering", "card", "plots"},
     {"retraining"},

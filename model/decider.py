@@ -1,0 +1,147 @@
+"""From what the classifier makes of some texts to decisions about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from model.composition import Composition, Floats
+from model.decision import Alternative, Confidence, Decision, Labels
+from model.matrix import Matrix
+from model.policy import (
+    EMPTY_TEXT,
+    UNKNOWN_WORDS,
+    UNSURE,
+    Policy,
+    Verdicts,
+    confidences,
+    decide_by_default,
+    decide_by_rules,
+    explain,
+    review_reasons,
+    weigh,
+)
+from model.rules import RuleHit
+from model.text import CleanText
+
+_ALTERNATIVES = 3
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a classifier makes of some texts, before anything is decided.
+
+    Attributes
+    ----------
+    heads : dict of str to ndarray of shape (n_texts, n_classes)
+        Probabilities; the columns of severity, owner and queue in the matrix's order.
+    known : ndarray of shape (n_texts,)
+        Number of distinct words that the classifier knows.
+    share : ndarray of shape (n_texts,)
+        Their share of all distinct words, in 0..1.
+    """
+
+    heads: dict[str, Floats]
+    known: Floats
+    share: Floats
+
+
+@dataclass(frozen=True)
+class Decider:
+    """Decides by a policy.
+
+    Attributes
+    ----------
+    composition : Composition
+        Of the classes that the classifier knows.
+    policy : Policy
+    matrix : Matrix
+    """
+
+    composition: Composition
+    policy: Policy
+    matrix: Matrix
+
+    def weigh(self, reading: Reading) -> Verdicts:
+        """Return the most likely labels of the texts that were read."""
+        return weigh(self.composition, reading.heads, reading.known, self.policy, self.matrix)
+
+    def decide(
+        self,
+        texts: Sequence[CleanText],
+        reading: Reading,
+        match: Callable[[CleanText], RuleHit | None],
+        *,
+        alternatives: bool = False,
+    ) -> list[Decision]:
+        """Decide the labels of several texts.
+
+        Parameters
+        ----------
+        texts : sequence of CleanText, length n_texts
+        reading : Reading
+            What the classifier makes of them.
+        match : callable
+            Returns what the rules say of a text.
+        alternatives : bool, default False
+            Whether to name other labels that were considered.
+
+        Returns
+        -------
+        list of Decision, length n_texts
+        """
+        verdicts = self.weigh(reading)
+        sure = confidences(verdicts, self.policy)
+        surest_rule = max(self.policy.rule_precision.values(), default=0.0)
+        decisions = []
+        for n, text in enumerate(texts):
+            confidence = Confidence(*(round(float(sure[label][n]), 4) for label in UNSURE))
+            # A rule can only speak against the model where it has proved to be surer; matching takes time.
+            hit = match(text) if confidence.severity < surest_rule or not reading.share[n] else None
+            decision = self._decide(text, n, verdicts, confidence, float(reading.share[n]), hit)
+            if alternatives and decision.decided_by == "model":
+                decision = replace(decision, alternatives=self._alternatives(verdicts, n))
+            decisions.append(decision)
+        return decisions
+
+    def _decide(
+        self,
+        text: CleanText,
+        n: int,
+        verdicts: Verdicts,
+        confidence: Confidence,
+        known_share: float,
+        hit: RuleHit | None,
+    ) -> Decision:
+        if not text:
+            return decide_by_default(self.matrix, EMPTY_TEXT)
+        if known_share == 0.0 and hit is None:
+            return decide_by_default(self.matrix, UNKNOWN_WORDS)
+        outcome = self.composition.outcomes[verdicts.outcome[n]]
+        reasons = review_reasons(
+            confidence, outcome.labels, float(verdicts.no_issue[n]), known_share, hit, self.policy, self.matrix
+        )
+        unsure = confidence.severity < self.policy.thresholds["severity"]
+        if unsure and hit and self.policy.rule_precision.get(hit.rule, 0.0) > confidence.severity:
+            return replace(decide_by_rules(text, hit, self.matrix), review_reasons=reasons)
+        return Decision(
+            labels=outcome.labels,
+            impact=outcome.impact,
+            decided_by="model",
+            confidence=confidence,
+            review_reasons=reasons,
+            explanation=explain(self.matrix, outcome.labels, outcome.impact),
+        )
+
+    def _alternatives(self, verdicts: Verdicts, n: int) -> tuple[Alternative, ...]:
+        """Return the likeliest other labels, merging outcomes that differ in impact alone."""
+        chosen = self.composition.outcomes[verdicts.outcome[n]].labels
+        likely: dict[Labels, float] = {}
+        for outcome, p in zip(self.composition.outcomes, verdicts.joint[n], strict=True):
+            if outcome.labels != chosen:
+                likely[outcome.labels] = likely.get(outcome.labels, 0.0) + float(p)
+        best = sorted(likely.items(), key=lambda item: -item[1])[:_ALTERNATIVES]
+        return tuple(
+            Alternative(labels.issue_type, labels.severity, labels.owner, labels.queue, round(p, 4))
+            for labels, p in best
+        )
