@@ -111,7 +111,7 @@ def main() -> None:
         frame = frame.sample(given.texts, random_state=0).reset_index(drop=True)
     texts = np.array([clean(text).text for text in frame["text"]], dtype=object)
     truth = frame["severity"].map(list(matrix.severity_ids).index).to_numpy()
-    folds = list(GroupKFold(4).split(texts, groups=frame["group"]))
+    folds = list(GroupKFold(3).split(texts, groups=frame["group"]))
 
     print(f"{len(frame)} texts, {frame['group'].nunique()} authors")
     print(f"{'variant':36}{'seconds':>8}   {'direct':20}   {'composed':20}   {'mixed':20}")
