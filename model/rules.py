@@ -1,13 +1,14 @@
 """Ordered, named keyword rules read from a data file.
 
 Two lists, in each the first match wins: rules that name the issue type, and rules that name the impact which lowers
-its severity. A text that matches no issue rule is `None`, never a guess.
+its severity. A text that matches no issue rule is `None`, never a guess. A third list says what is named only to say
+that it works; issue rules do not see it.
 """
 
 from __future__ import annotations
 
-import re
 import tomllib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Self
@@ -17,17 +18,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from model.decision import Evidence, Labels
 from model.errors import RulesError
 from model.matrix import Matrix
+from model.phrases import Condition, Found, Phrases, Scope, Span
 from model.text import CleanText
 
 Phrase = Annotated[str, Field(min_length=1)]
-_WORDS = re.compile(r"\w+")
-_GAP = r"(?:\W+\w+){0,5}?\W+"  # `...` in a phrase: up to five words, within one sentence or not
+_Words = Mapping[str, tuple[Phrase, ...]]
 
 
 class _Rule(BaseModel):
-    """A named rule: it matches when a phrase of every `all` group is there and none of `none`.
+    """A named rule: it matches when a phrase of `any` and of every `all` group is there, and none of `none`.
 
-    A phrase is words in lower case. `*` stands for any ending or beginning of a word, `...` for up to five words.
+    `within` says where: all in one sentence, in one clause, or anywhere in the text. `@name` in place of a phrase
+    stands for a named list of phrases.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,6 +38,7 @@ class _Rule(BaseModel):
     any: tuple[Phrase, ...] = ()
     all: tuple[tuple[Phrase, ...], ...] = ()
     none: tuple[Phrase, ...] = ()
+    within: Scope = "text"
 
     @model_validator(mode="after")
     def _has_phrases(self) -> Self:
@@ -60,9 +63,17 @@ class ImpactRule(_Rule):
     only_for: tuple[str, ...] | None = None
 
 
+class AsideRule(_Rule):
+    """A rule that finds what is named only to say that it works."""
+
+    within: Scope = "clause"
+
+
 class _RulesFile(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    words: _Words = {}
+    aside: tuple[AsideRule, ...] = ()
     issue: tuple[IssueRule, ...] = ()
     impact: tuple[ImpactRule, ...] = ()
 
@@ -92,51 +103,6 @@ class RuleHit:
     evidence: tuple[Evidence, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Text:
-    """A lowered text with its words, looked up by every phrase."""
-
-    text: str
-    words: frozenset[str]
-
-
-class _Phrase:
-    """A compiled phrase; cheap look-ups rule most of them out before the pattern is tried."""
-
-    def __init__(self, phrase: str) -> None:
-        tokens = [token for token in re.split(r"[^\w*]+", phrase) if token]
-        self._words = frozenset(token for token in tokens if "*" not in token)
-        self._fragments = tuple(part for token in tokens if "*" in token for part in token.split("*") if part)
-        self._pattern = re.compile(_pattern(phrase))
-
-    def search(self, text: _Text) -> tuple[int, int] | None:
-        if not self._words <= text.words or not all(part in text.text for part in self._fragments):
-            return None
-        match = self._pattern.search(text.text)
-        return match.span() if match else None
-
-
-class _Matcher:
-    """The phrases of one rule."""
-
-    def __init__(self, rule: _Rule) -> None:
-        groups = [*rule.all, *([rule.any] if rule.any else [])]
-        self._groups = [[_Phrase(phrase) for phrase in group] for group in groups]
-        self._none = [_Phrase(phrase) for phrase in rule.none]
-
-    def spans(self, text: _Text) -> list[tuple[int, int]] | None:
-        """Return one matching span a group, `None` when the rule does not match."""
-        found = []
-        for group in self._groups:
-            span = next((span for phrase in group if (span := phrase.search(text))), None)
-            if span is None:
-                return None
-            found.append(span)
-        if any(phrase.search(text) for phrase in self._none):
-            return None
-        return found
-
-
 class Rules:
     """Keyword rules over one matrix.
 
@@ -146,6 +112,10 @@ class Rules:
         The matrix that gives owner, queue and severity of an issue type.
     issue_rules, impact_rules : tuple of rules
         In order; the first match wins.
+    aside_rules : tuple of rules
+        Issue rules do not see the parts of a text in which one of these matches.
+    words : mapping of str to tuple of str
+        The named lists of phrases.
 
     Raises
     ------
@@ -154,27 +124,44 @@ class Rules:
     """
 
     def __init__(
-        self, matrix: Matrix, issue_rules: tuple[IssueRule, ...], impact_rules: tuple[ImpactRule, ...]
+        self,
+        matrix: Matrix,
+        issue_rules: tuple[IssueRule, ...],
+        impact_rules: tuple[ImpactRule, ...],
+        aside_rules: tuple[AsideRule, ...] = (),
+        words: _Words | None = None,
     ) -> None:
         self.matrix = matrix
-        _check(matrix, issue_rules, impact_rules)
-        self._issue = [(rule, _Matcher(rule)) for rule in issue_rules]
-        self._impact = [(rule, _Matcher(rule)) for rule in impact_rules]
+        _check(matrix, issue_rules, impact_rules, aside_rules)
+        self._phrases = Phrases()
+        self._words = words or {}
+        self._issue = [(rule, self._condition(rule)) for rule in issue_rules]
+        self._impact = [(rule, self._condition(rule)) for rule in impact_rules]
+        self._aside = [self._condition(rule) for rule in aside_rules]
 
     def match(self, text: CleanText) -> RuleHit | None:
         """Return what the first matching rules say of a text, `None` when no issue rule matches."""
         lowered = text.text.lower()
         if len(lowered) != len(text.text):  # a few capitals grow when lowered; evidence must still point right
             lowered = text.text
-        prepared = _Text(lowered, frozenset(_WORDS.findall(lowered)))
-        for rule, matcher in self._issue:
-            spans = matcher.spans(prepared)
+        found = self._phrases.find(lowered)
+        aside = {(condition.scope, part) for condition in self._aside for part in condition.parts(found)}
+        told = self._phrases.without(found, aside) if aside else found
+        for rule, condition in self._issue:
+            spans = condition.spans(told)
             if spans is not None:
-                return self._hit(text, prepared, rule, spans)
+                return self._hit(text, found, rule, spans)
         return None
 
-    def _hit(self, text: CleanText, lowered: _Text, rule: IssueRule, spans: list[tuple[int, int]]) -> RuleHit:
-        impact, impact_rule, impact_spans = self._find_impact(lowered, rule)
+    def _condition(self, rule: _Rule) -> Condition:
+        try:
+            groups = [list(_spelt_out(group, self._words)) for group in (*rule.all, rule.any) if group]
+            return Condition(self._phrases, groups, _spelt_out(rule.none, self._words), rule.within)
+        except KeyError as error:
+            raise RulesError(f"rule {rule.name!r}: no list of words is named {error.args[0]!r}") from error
+
+    def _hit(self, text: CleanText, found: Found, rule: IssueRule, spans: list[Span]) -> RuleHit:
+        impact, impact_rule, impact_spans = self._find_impact(found, rule)
         severity = self.matrix.severity_after(rule.issue_type, impact) or self.matrix.row_severity(rule.issue_type)
         usual = self.matrix.owner_queues(rule.issue_type)[0]
         labels = Labels(severity, rule.owner or usual.owner, rule.queue or usual.queue, rule.issue_type)
@@ -182,15 +169,15 @@ class Rules:
         evidence += [_evidence(text, span, severity) for span in impact_spans]
         return RuleHit(labels, impact, rule.name, impact_rule, tuple(evidence))
 
-    def _find_impact(self, lowered: _Text, rule: IssueRule) -> tuple[str, str | None, list[tuple[int, int]]]:
+    def _find_impact(self, found: Found, rule: IssueRule) -> tuple[str, str | None, list[Span]]:
         if rule.impact:
             return rule.impact, rule.name, []
-        for impact_rule, matcher in self._impact:
+        for impact_rule, condition in self._impact:
             if impact_rule.only_for is not None and rule.issue_type not in impact_rule.only_for:
                 continue
             if not self.matrix.impact(impact_rule.impact).applies_to(rule.issue_type):
                 continue
-            spans = matcher.spans(lowered)
+            spans = condition.spans(found)
             if spans is not None:
                 return impact_rule.impact, impact_rule.name, spans
         usual = self.matrix.impact_for(rule.issue_type, self.matrix.row_severity(rule.issue_type))
@@ -221,7 +208,7 @@ def load_rules(path: Path, matrix: Matrix) -> Rules:
     try:
         with path.open("rb") as file:
             read = _RulesFile.model_validate(tomllib.load(file))
-        return Rules(matrix, read.issue, read.impact)
+        return Rules(matrix, read.issue, read.impact, read.aside, read.words)
     except OSError as error:
         raise RulesError(f"{path}: the rules cannot be read: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -233,28 +220,27 @@ def load_rules(path: Path, matrix: Matrix) -> Rules:
         raise RulesError(f"{path}: {error}") from error
 
 
-def _pattern(phrase: str) -> str:
-    pieces: list[str] = []
-    gap = ""
-    for word in phrase.split():
-        if word == "...":
-            gap = _GAP
-            continue
-        escaped = re.escape(word).replace(r"\*", r"\w*")
-        start = r"(?<!\w)" if re.match(r"\w|\*", word) else ""
-        end = r"(?!\w)" if re.search(r"[\w*]$", word) else ""
-        pieces += [gap, start + escaped + end]
-        gap = r"\s*[\s,-]\s*"
-    return "(?:" + "".join(pieces) + ")"
+def _spelt_out(phrases: Iterable[Phrase], words: _Words) -> Iterator[Phrase]:
+    """Put a named list of phrases in the place of its name."""
+    for phrase in phrases:
+        if phrase.startswith("@"):
+            yield from words[phrase[1:]]
+        else:
+            yield phrase
 
 
-def _evidence(text: CleanText, span: tuple[int, int], label: str) -> Evidence:
-    start, end = text.raw_span(*span)
+def _evidence(text: CleanText, span: Span, label: str) -> Evidence:
+    start, end = text.raw_span(span.start, span.end)
     return Evidence(words=text.raw[start:end], start=start, end=end, label=label, weight=1.0)
 
 
-def _check(matrix: Matrix, issue_rules: tuple[IssueRule, ...], impact_rules: tuple[ImpactRule, ...]) -> None:
-    names = [rule.name for rule in (*issue_rules, *impact_rules)]
+def _check(
+    matrix: Matrix,
+    issue_rules: tuple[IssueRule, ...],
+    impact_rules: tuple[ImpactRule, ...],
+    aside_rules: tuple[AsideRule, ...],
+) -> None:
+    names = [rule.name for rule in (*issue_rules, *impact_rules, *aside_rules)]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise RulesError(f"rule {twice[0]!r} stands twice")
     impacts = [impact.id for impact in matrix.impacts]

@@ -1,0 +1,217 @@
+"""Phrases of the keyword rules: each is compiled once, and looked for only in texts that have its words."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+Scope = Literal["text", "sentence", "clause"]
+
+# A letter, digit or underscore of any script. `\w` knows the letters of Hindi but not its vowel signs, which would
+# cut most of its words in two.
+_LETTER = r"[\w\u0900-\u0963]"
+_OTHER = r"[^\w\u0900-\u0963.!?\n\u0964]"  # what may stand between two words of one sentence
+_WORDS = re.compile(rf"{_LETTER}+")
+_GAP = rf"(?:{_OTHER}+{_LETTER}+){{0,5}}?{_OTHER}+"  # `...` in a phrase: up to five words
+_LONGEST = 40  # characters of a word that matter
+_SPACE = r"\s*[\s,-]\s*"
+_SENTENCE_END = re.compile(r"[.!?]+(?=\s|$)|[\n\u0964]")
+_CLAUSE_END = re.compile(
+    r"[.!?,;:]+(?=\s|$)|[\n\u0964|()]|\s-+\s|(?<=\s)(?:पर|लेकिन|मगर)(?=\s)"
+    r"|\b(?:but|though|although|however|while|whereas|yet|except|par|pr|lekin|magar|jabki)\b"
+)
+
+
+class Span(NamedTuple):
+    """Where a phrase stands: characters, and the number of the sentence and of the clause."""
+
+    start: int
+    end: int
+    sentence: int
+    clause: int
+
+    def part(self, scope: Scope) -> int:
+        """Return the number of the part of the text that a rule of this scope looks at as one."""
+        return 0 if scope == "text" else self.sentence if scope == "sentence" else self.clause
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What stands in a text: the spans of every phrase by its number, and the numbers of the groups they belong to."""
+
+    spans: Mapping[int, list[Span]]
+    groups: frozenset[int]
+
+
+class _Phrase:
+    """A compiled phrase of several words: `starts` are the words, or beginnings of words, that it cannot do without."""
+
+    def __init__(self, phrase: str) -> None:
+        tokens = [token for token in re.split(r"[^\w\u0900-\u0963*]+", phrase) if token.strip("*")]
+        self.starts = frozenset(token.split("*")[0] for token in tokens if not token.startswith("*"))
+        self._fragments = tuple(part for token in tokens for part in token.split("*")[1:] if part)
+        whole = [token for token in tokens if "*" not in token]
+        self.key = max(whole or self.starts, key=len, default="")
+        self._pattern = re.compile(_pattern(phrase))
+
+    def find(self, text: str) -> list[tuple[int, int]]:
+        if self._fragments and not all(part in text for part in self._fragments):
+            return []
+        return [match.span() for match in self._pattern.finditer(text)]
+
+
+class Phrases:
+    """All phrases of a rules file.
+
+    A phrase is words in lower case. `*` stands for any ending or beginning of a word, `...` for up to five words of
+    the same sentence.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._words: dict[str, int] = {}  # most phrases are one word, and need no pattern
+        self._beginnings: dict[str, int] = {}
+        self._by_key: dict[str, list[tuple[int, _Phrase]]] = {}
+        self._members: list[frozenset[int]] = []  # of every group, its phrases
+        self._groups: dict[int, list[int]] = {}  # of every phrase, its groups
+
+    def add_group(self, phrases: Iterable[str]) -> tuple[int, frozenset[int]]:
+        """Return the number of a new group, and those of its phrases."""
+        members = frozenset(self._add(phrase) for phrase in phrases)
+        for number in members:
+            self._groups.setdefault(number, []).append(len(self._members))
+        self._members.append(members)
+        return len(self._members) - 1, members
+
+    def _add(self, phrase: str) -> int:
+        if phrase not in self._numbers:
+            number = self._numbers[phrase] = len(self._numbers)
+            if _WORDS.fullmatch(phrase):
+                self._words[phrase] = number
+            elif phrase.endswith("*") and _WORDS.fullmatch(phrase[:-1]):
+                self._beginnings[phrase[:-1]] = number
+            else:
+                compiled = _Phrase(phrase)
+                self._by_key.setdefault(compiled.key, []).append((number, compiled))
+        return self._numbers[phrase]
+
+    def find(self, text: str) -> Found:
+        """Return every phrase that stands in a lowered text."""
+        words: dict[str, list[tuple[int, int]]] = {}
+        for match in _WORDS.finditer(text):
+            words.setdefault(match[0], []).append(match.span())
+        found: dict[int, list[tuple[int, int]]] = {}
+        starts = {""}
+        for word, spans in words.items():
+            if word in self._words:
+                found[self._words[word]] = spans
+            for n in range(1, min(len(word), _LONGEST) + 1):
+                start = word[:n]
+                starts.add(start)
+                if start in self._beginnings:
+                    found.setdefault(self._beginnings[start], []).extend(spans)
+        for key in starts & self._by_key.keys():
+            for number, phrase in self._by_key[key]:
+                if phrase.starts <= starts and (places := phrase.find(text)):
+                    found[number] = places
+        return self._found(_Parts(text).place(found))
+
+    def without(self, found: Found, parts: set[tuple[Scope, int]]) -> Found:
+        """Return what was found outside some parts of a text."""
+        scopes = {scope for scope, _ in parts}
+        left = {
+            number: kept
+            for number, spans in found.spans.items()
+            if (kept := [span for span in spans if not any((s, span.part(s)) in parts for s in scopes)])
+        }
+        return self._found(left)
+
+    def _found(self, spans: Mapping[int, list[Span]]) -> Found:
+        return Found(spans, frozenset(group for number in spans for group in self._groups[number]))
+
+
+class _Parts:
+    """Where the sentences and the clauses of a text end."""
+
+    def __init__(self, text: str) -> None:
+        self._sentences = [match.end() for match in _SENTENCE_END.finditer(text)]
+        self._clauses = [match.end() for match in _CLAUSE_END.finditer(text)]
+
+    def place(self, found: Mapping[int, list[tuple[int, int]]]) -> Mapping[int, list[Span]]:
+        return {
+            number: [
+                Span(start, end, bisect_right(self._sentences, start), bisect_right(self._clauses, start))
+                for start, end in spans
+            ]
+            for number, spans in found.items()
+        }
+
+
+class Condition:
+    """What a rule asks of a text: a phrase of every group and none of the excluded, within one part of the text.
+
+    Parameters
+    ----------
+    phrases : Phrases
+        The phrases of the file, which learn those of this rule.
+    groups : iterable of iterable of str
+        Of each, one phrase must be there.
+    none : iterable of str
+        Of these, none may be there.
+    scope : {"text", "sentence", "clause"}
+        All in the same sentence, in the same clause, or anywhere.
+    """
+
+    def __init__(
+        self, phrases: Phrases, groups: Iterable[Iterable[str]], none: Iterable[str], scope: Scope = "text"
+    ) -> None:
+        self._groups = [phrases.add_group(group) for group in groups]
+        self._needed = frozenset(number for number, _ in self._groups)
+        self._none = phrases.add_group(none)
+        self.scope = scope
+
+    def spans(self, found: Found) -> list[Span] | None:
+        """Return one span a group, `None` when the condition does not hold."""
+        if not self._needed <= found.groups or (self.scope == "text" and self._none[0] in found.groups):
+            return None
+        groups = [self._by_part(members, found) for _, members in self._groups]
+        parts = self._parts(groups, found)
+        return [group[min(parts)] for group in groups] if parts else None
+
+    def parts(self, found: Found) -> set[int]:
+        """Return the numbers of all parts of the text in which the condition holds."""
+        if not self._needed <= found.groups:
+            return set()
+        return self._parts([self._by_part(members, found) for _, members in self._groups], found)
+
+    def _parts(self, groups: list[dict[int, Span]], found: Found) -> set[int]:
+        parts = set(groups[0]).intersection(*groups[1:])
+        return parts.difference(self._by_part(self._none[1], found)) if self._none[0] in found.groups else parts
+
+    def _by_part(self, members: frozenset[int], found: Found) -> dict[int, Span]:
+        """Return the first span in each part of the text, of the phrase that stands first in its group."""
+        by_part: dict[int, Span] = {}
+        for number in sorted(members.intersection(found.spans)):
+            for span in found.spans[number]:
+                by_part.setdefault(span.part(self.scope), span)
+        return by_part
+
+
+def _pattern(phrase: str) -> str:
+    pieces: list[str] = []
+    gap = ""
+    for word in phrase.split():
+        if word == "...":
+            gap = _GAP
+            continue
+        stem, star, rest = word.partition("*")
+        # The word boundary is asserted behind the letters: a pattern that begins with letters is found much faster.
+        begin = re.escape(stem) + (rf"(?<!{_LETTER}{re.escape(stem)})" if re.match(_LETTER, stem) else "")
+        ending = (rf"{_LETTER}*" if star else "") + re.escape(rest).replace(r"\*", rf"{_LETTER}*")
+        boundary = rf"(?!{_LETTER})" if re.search(rf"(?:{_LETTER}|\*)$", word) else ""
+        pieces += [gap, "" if stem else rf"(?<!{_LETTER})", begin, ending, boundary]
+        gap = _SPACE
+    return "".join(pieces)
