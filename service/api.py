@@ -57,12 +57,15 @@ def correct() -> Response:
     """Record what the labels should have been."""
     body = _read(CorrectionRequest)
     context = _context()
+    named = NamedLabels(body.severity, body.owner, body.queue, body.issue_type)
+    if named == NamedLabels():
+        raise InputError("severity", "name at least one of severity, owner, queue and issue_type")
     if body.text is not None:
         _check_length("text", body.text, context)
     router = context.live.router
     wrong = router.with_precedents(None).decide_many([body.text])[0].labels if body.text is not None else None
     new = NewCorrection(
-        labels=NamedLabels(body.severity, body.owner, body.queue, body.issue_type),
+        labels=named,
         text=body.text,
         routing_id=body.routing_id,
         who=body.who,

@@ -409,3 +409,9 @@ def test_many_at_once(server):
 
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(one, range(80))) == {(200, "P0")}
+
+
+def test_a_correction_without_a_label_is_refused(client):
+    answer = client.post("/api/v1/corrections", json={"text": "Agents cannot log in", "who": "Asha"})
+    assert answer.status_code == 422
+    assert "at least one of severity, owner, queue and issue_type" in answer.get_json()["detail"]
