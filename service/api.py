@@ -48,6 +48,9 @@ def route_batch() -> Response:
         raise InputError("texts", f"at most {context.settings.max_batch_texts} texts a call; send them in parts")
     for n, text in enumerate(body.texts):
         _check_length(f"texts.{n}", text, context)
+    characters, most = sum(map(len, body.texts)), context.settings.max_batch_characters
+    if characters > most:
+        raise InputError("texts", f"have {characters} characters, more than the {most} of one call; send them in parts")
     routings = _route(context, body.texts, body.region, body.opened_at)
     return json_response(BatchReply(results=[route_reply(routing) for routing in routings]))
 

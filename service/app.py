@@ -41,9 +41,7 @@ def create_app(settings: Settings | None = None, router: Router | None = None) -
     atexit.register(store.close)
 
     app = Flask(__name__)
-    app.config["MAX_CONTENT_LENGTH"] = 65_536 + _BYTES_OF_A_CHARACTER * max(
-        settings.max_text_characters, 2_000 * settings.max_batch_texts
-    )
+    app.config["MAX_CONTENT_LENGTH"] = 65_536 + _BYTES_OF_A_CHARACTER * settings.max_batch_characters
     app.extensions["issue-router"] = context
     problems.install(app)
     app.register_blueprint(api.blueprint)

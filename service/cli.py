@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -106,9 +107,7 @@ def train(promote: bool, force: bool, examples: Path | None) -> None:
         _fail(f"version {done.version} is saved but not promoted: " + "; ".join(done.verdict.reasons), REFUSED)
 
 
-def _train(
-    settings: Settings, *, promote: bool = True, force: bool = False, examples: Path | None = None
-) -> Retraining:
+def _train(settings: Settings, *, promote: bool, force: bool, examples: Path | None) -> Retraining:
     matrix = load_matrix(settings.matrix)
     rules = load_rules(settings.rules, matrix)
     frame = read_examples(examples or settings.examples, matrix)
@@ -253,5 +252,11 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
     rules_router(settings)  # a matrix that is not valid is said once, in one line, instead of by every process
     if Registry(settings.models_dir).champion() is None:
         click.echo("there is no model yet: training one, which takes about a minute", err=True)
-        _train(settings)
+        # In a process of its own: the server starts without the memory and the workers of a training.
+        if subprocess.run([sys.executable, "-m", "service.cli", "train"], check=False).returncode:
+            click.echo("there is still no model; the rules answer", err=True)
     run(settings.with_server(host=host, port=port, workers=workers))
+
+
+if __name__ == "__main__":
+    main()

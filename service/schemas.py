@@ -82,7 +82,9 @@ class CorrectionRequest(_Body):
         }
     )
 
-    routing_id: Annotated[str | None, Field(description="`id` of the routing that was wrong")] = None
+    routing_id: Annotated[
+        str | None, Field(pattern=r"^[0-9a-f]{32}$", description="`id` of the routing that was wrong")
+    ] = None
     text: Annotated[Words | None, Field(description="The text, where no routing is named")] = None
     severity: str | None = None
     owner: str | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -52,14 +53,27 @@ def _forget_metrics(_server: object, worker: Any) -> None:
     multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
 
 
+def _check_address(settings: Settings) -> None:
+    """Say in one line what gunicorn would try five times and say in ten."""
+    try:
+        with socket.create_server((settings.host, settings.port)):
+            pass
+    except OSError as error:
+        raise DataError(
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; give another --host or --port, "
+            "or set ISSUE_ROUTER_HOST or ISSUE_ROUTER_PORT"
+        ) from error
+
+
 def run(settings: Settings) -> None:
     """Serve until told to stop.
 
     Raises
     ------
     DataError
-        When the state folder cannot be written.
+        When the state folder cannot be written, or the address cannot be listened on.
     """
+    _check_address(settings)
     try:
         settings.state_dir.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix="metrics-", dir=settings.state_dir))

@@ -13,6 +13,7 @@ from model.errors import DataError
 
 PREFIX = "ISSUE_ROUTER_"
 _LAST_PORT = 65_535
+_BATCH_CHARACTERS = 500  # of a text, on average; most tickets are shorter
 _ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -82,6 +83,11 @@ class Settings:
         return replace(self, host=host or self.host, port=port or self.port, workers=workers or self.workers)
 
     @property
+    def max_batch_characters(self) -> int:
+        """Most characters of one call of route:batch, which bounds how long it can hold a thread."""
+        return max(self.max_text_characters, _BATCH_CHARACTERS * self.max_batch_texts)
+
+    @property
     def models_dir(self) -> Path:
         """Folder of the model versions."""
         return self.state_dir / "models"
@@ -102,5 +108,8 @@ def _parse(key: str, text: str, default: object) -> object:
                 raise ValueError
             return number
     except ValueError:
-        raise SettingError(f"{key}: {text!r} is not a positive {type(default).__name__}") from None
+        kind = "whole number" if isinstance(default, int) else "number"
+        raise SettingError(f"{key}: {text!r} is not a positive {kind}") from None
+    if default and not text.strip():  # an empty address would listen on all of them
+        raise SettingError(f"{key}: is empty; leave it out for {default!r}")
     return text

@@ -298,7 +298,7 @@ def test_a_correction_by_id_wins_at_once(post):
         ({"text": "x", "issue_type": "reports", "who": "y" * 101}, 422),
         ({"text": "x", "issue_type": "reports", "note": "y" * 2001}, 422),
         ({"routing_id": "0" * 32, "severity": "P1"}, 404),
-        ({"routing_id": "\x00", "severity": "P1"}, 404),
+        ({"routing_id": "\x00", "severity": "P1"}, 422),
     ],
 )
 def test_errors_of_corrections(post, sent, status):

@@ -127,7 +127,7 @@ def test_a_bad_setting_is_named(run, monkeypatch):
     monkeypatch.setenv("ISSUE_ROUTER_PORT", "high")
     result = run("route", "x")
     assert result.exit_code == 1
-    assert result.stderr == "issue-router: ISSUE_ROUTER_PORT: 'high' is not a positive int\n"
+    assert result.stderr == "issue-router: ISSUE_ROUTER_PORT: 'high' is not a positive whole number\n"
 
 
 def test_without_a_model_the_rules_answer(run, tmp_path, monkeypatch):
