@@ -158,6 +158,8 @@ class _Job:
         self._added = added_columns(self._reader.header)
         self._cut = set[int]()
         named, self._compress = format_of(str(target)) if target else (None, False)
+        if target and target.suffix and not named and not options.output_format:
+            raise BatchError(f"{target}: no format is known by the ending {target.suffix}; give --output-format")
         self._format = options.output_format or named or source.format
         labels = _possible_labels(router.matrix)
         self._writer = open_writer(self._format, source, self._reader, self._added, labels=labels, on_cut=self._cut.add)
@@ -240,6 +242,7 @@ class _Job:
             severity={name: tally.labels["severity"][name] for name in self._router.matrix.severity_ids},
             owner={name: tally.labels["owner"][name] for name in self._router.matrix.owner_ids},
             queue={name: tally.labels["queue"][name] for name in self._router.matrix.queue_ids},
+            decided_by=dict(tally.labels["decided_by"]),
             review=tally.review,
             rejected=tally.rejected,
             problems=tuple(tally.problems),

@@ -22,7 +22,7 @@ from service.compare import Confusion
 from service.live import open_router
 from service.settings import Settings
 from service.sources import FORMATS
-from service.summary import Summary
+from service.summary import COUNTED, Summary
 
 MALFORMED = 3  # exit code when all rows are labelled, but some records were no rows
 INTERRUPTED = 130
@@ -126,7 +126,7 @@ def _show_summary(console: Console, summary: Summary) -> None:
     say(f"text from: {', '.join(summary.text_columns) or 'nothing'}")
     say(f"added: {', '.join(summary.added_columns)}")
     say(f"{summary.rows:,} rows, {summary.review:,} for review" + _resumed(summary))
-    for name in ("severity", "owner", "queue"):
+    for name in COUNTED:
         say(f"  {name}: {_counts(getattr(summary, name))}")
     say(f"{summary.seconds:.1f} seconds, {summary.rows_per_second:,.0f} rows per second")
     for confusion in summary.confusions:

@@ -35,6 +35,8 @@ class Summary:
         How many of them an earlier, killed run had labelled.
     severity, owner, queue : mapping of str to int
         Rows by label.
+    decided_by : mapping of str to int
+        Rows by who decided.
     review : int
         Rows that a person must look at.
     rejected : int
@@ -60,6 +62,7 @@ class Summary:
     severity: Mapping[str, int]
     owner: Mapping[str, int]
     queue: Mapping[str, int]
+    decided_by: Mapping[str, int]
     review: int
     rejected: int
     problems: tuple[Problem, ...]
@@ -78,6 +81,9 @@ class Summary:
         return (self.rows - self.resumed) / self.seconds if self.seconds else 0.0
 
 
+COUNTED = ("severity", "owner", "queue", "decided_by")
+
+
 class Tally:
     """Counts while a run goes on.
 
@@ -89,7 +95,7 @@ class Tally:
 
     def __init__(self, comparisons: Sequence[Comparison] = ()) -> None:
         self.rows = self.review = self.rejected = 0
-        self.labels: dict[str, Counter[str]] = {name: Counter() for name in ("severity", "owner", "queue")}
+        self.labels: dict[str, Counter[str]] = {name: Counter() for name in COUNTED}
         self.problems: list[Problem] = []
         self.comparisons = comparisons
 

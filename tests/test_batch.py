@@ -423,7 +423,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
         "import resource, sys; from pathlib import Path; from service.batch import BatchOptions, label_file\n"
         "from service.live import rules_router; from service.settings import Settings\n"
         "source = Path(sys.argv[1])\n"
-        "label_file(source, source.with_suffix('.out'), rules_router(Settings()), BatchOptions(jobs=1))\n"
+        "label_file(source, source.with_name('labelled.csv'), rules_router(Settings()), BatchOptions(jobs=1))\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
     )
     peaks = []
