@@ -10,13 +10,13 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from sklearn import config_context
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import FeatureUnion, Pipeline
 
 from model.text import CleanText
+from model.vectors import FastVectorizer
 
 Floats = npt.NDArray[np.float64]
 
@@ -94,9 +94,7 @@ class Classifier:
 
     def vectors(self, texts: Sequence[CleanText]) -> sparse.csr_matrix:
         """Return the TF-IDF vectors, of shape (n_texts, n_features)."""
-        # Validating fitted parameters anew would take longer than vectorising one short text.
-        with config_context(skip_parameter_validation=True, assume_finite=True):
-            return sparse.csr_matrix(self.features.transform([t.text for t in texts]))
+        return self._vectorizer.transform([t.text for t in texts])
 
     def known_words(self, texts: Sequence[CleanText]) -> tuple[Floats, Floats]:
         """Return how many distinct words of each text the model knows, and their share of all its distinct words.
@@ -158,6 +156,10 @@ class Classifier:
             column, sign = columns.start + place, 1.0
         result: Floats = sign * self._stacked[0][vectors.indices, column] * vectors.data
         return result
+
+    @cached_property
+    def _vectorizer(self) -> FastVectorizer:
+        return FastVectorizer(self.features)
 
     @cached_property
     def _vocabulary(self) -> Mapping[str, int]:

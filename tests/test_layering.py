@@ -12,7 +12,7 @@ SERVICE = sorted(p for p in (ROOT / "service").rglob("*") if p.suffix in {".py",
 # Lower layers first; a module reaches layers below its own, and its own without a cycle. Parts of them are not listed.
 LAYERS = [
     {"errors"},
-    {"matrix", "text", "decision", "phrases"},
+    {"matrix", "text", "decision", "phrases", "vectors"},
     {"rules", "classifier", "composition", "examples"},
     {"evidence", "policy"},
     {"decider"},

@@ -1,0 +1,48 @@
+"""The fast vectors are those of scikit-learn."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model.text import clean
+from model.vectors import FastVectorizer
+
+
+@pytest.fixture(scope="module")
+def both(tiny):
+    features = tiny.model.classifier.features
+    return FastVectorizer(features), features
+
+
+def same(fast, stock, texts):
+    ours, theirs = fast.transform(texts), stock.transform(texts)
+    assert ours.shape == theirs.shape
+    assert abs(ours - theirs).max() < 1e-6 if len(texts) else True
+
+
+def test_real_texts_get_the_vectors_of_scikit_learn(both, examples):
+    same(*both, [clean(text).text for text in examples["text"].sample(500, random_state=0)])
+
+
+@given(st.lists(st.text(max_size=60), min_size=1, max_size=5))
+@settings(deadline=None)
+def test_any_text_gets_the_vector_of_scikit_learn(both, texts):
+    same(*both, texts)
+
+
+def test_a_text_has_the_same_digits_alone_and_among_many(both, examples):
+    fast, _ = both
+    texts = [clean(text).text for text in examples["text"].head(200)]
+    many = fast.transform(texts)
+    for n in (0, 57, 199):
+        alone = fast.transform(texts[n : n + 1])
+        assert np.array_equal(many[n].indices, alone.indices)
+        assert np.array_equal(many[n].data, alone.data)
+
+
+def test_texts_without_a_known_word_have_empty_vectors(both):
+    fast, _ = both
+    assert fast.transform(["", "\u4e00\u4e01"]).sum() >= 0
+    assert fast.transform([""]).nnz == 0
+    assert fast.transform([]).shape[0] == 0
