@@ -2,16 +2,20 @@ r"""Severity by the matrix's own definitions: an issue type, an impact, and what
 
 An *outcome* is a pair of destination and impact that the matrix allows; it fixes all four labels. A *destination* is
 an issue type with its owner and queue; "no issue at all" is a destination of its own. With :math:`p(d)` from the
-destination head and :math:`p(i)` from the impact head,
+destination head and :math:`p(i)` from an impact head,
 
 .. math:: p(d, i) = p(d) \, p(i) \, / \sum_{i' \text{ allowed for } d} p(i')
 
-and the probability of a label is the sum over the outcomes that carry it.
+and the probability of a label is the sum over the outcomes that carry it. There are two opinions of the impact: that of
+one head for all issue types, and that of a head for the family of issue types to which the same impacts apply, which
+need not tell apart what never meets. Their mean is taken.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +25,8 @@ from model.decision import Labels
 from model.matrix import Matrix
 
 Floats = npt.NDArray[np.float64]
+
+_NO_FAMILIES: Mapping[str, Floats] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,28 +91,42 @@ class Composition:
         self._impact = np.array([impacts.index(o.impact) for o in self.outcomes])
         self._allowed = np.zeros((len(impacts), len(destinations)))
         self._allowed[self._impact, self._destination] = 1.0
+        self.families = matrix.impact_families
+        family_of = {t: matrix.impact_family(t) for t in matrix.issue_type_ids}
+        self._family = np.array([family_of[o.labels.issue_type] for o in self.outcomes])
         self.values = matrix.labels
         self.carries: dict[str, Floats] = {
             label: np.array([[float(getattr(o.labels, label) == v) for v in values] for o in self.outcomes])
             for label, values in matrix.labels.items()
         }
 
-    def joint(self, destination: Floats, impact: Floats) -> Floats:
+    def joint(self, destination: Floats, impact: Floats, families: Mapping[str, Floats] = _NO_FAMILIES) -> Floats:
         """Return the probability of every outcome.
 
         Parameters
         ----------
         destination : ndarray of shape (n_texts, n_destinations)
         impact : ndarray of shape (n_texts, n_impacts)
+        families : mapping of str to ndarray of shape (n_texts, n_impacts), optional
+            Second opinions of the impact, each for the issue types of one family of `Matrix.impact_family`.
 
         Returns
         -------
         ndarray of shape (n_texts, n_outcomes)
             Rows sum to 1 over the destinations that have an allowed impact.
         """
-        share = np.maximum(_times(impact, self._allowed), 1e-12)
-        joint: Floats = destination[:, self._destination] * impact[:, self._impact] / share[:, self._destination]
+        within = self._within_destination(impact)
+        for family, opinion in families.items():
+            members = self._family == family
+            within[:, members] = (within[:, members] + self._within_destination(opinion)[:, members]) / 2
+        joint: Floats = destination[:, self._destination] * within
         return joint
+
+    def _within_destination(self, impact: Floats) -> Floats:
+        """Return the probability of the impact of every outcome, given its destination."""
+        share = np.maximum(_times(impact, self._allowed), 1e-12)
+        within: Floats = impact[:, self._impact] / share[:, self._destination]
+        return within
 
     @property
     def goes_to(self) -> npt.NDArray[np.intp]:
@@ -120,6 +140,11 @@ class Composition:
     def marginal(self, joint: Floats, label: str) -> Floats:
         """Return the probability of every value of a label, of shape (n_texts, n_values)."""
         return _times(joint, self.carries[label])
+
+
+def family_head(family: str) -> str:
+    """Return the name of the head that knows the impacts of one family of issue types."""
+    return f"impact of {family}"
 
 
 def _times(a: Floats, b: Floats) -> Floats:

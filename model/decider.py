@@ -19,6 +19,7 @@ from model.policy import (
     decide_by_rules,
     explain,
     review_reasons,
+    rule_wins,
     weigh,
 )
 from model.rules import RuleHit
@@ -121,8 +122,7 @@ class Decider:
         reasons = review_reasons(
             confidence, outcome.labels, float(verdicts.no_issue[n]), known_share, hit, self.policy, self.matrix
         )
-        unsure = confidence.severity < self.policy.thresholds["severity"]
-        if unsure and hit and self.policy.rule_precision.get(hit.rule, 0.0) > confidence.severity:
+        if hit and rule_wins(hit, outcome.labels, confidence, self.policy, self.matrix):
             return replace(decide_by_rules(text, hit, self.matrix), review_reasons=reasons)
         return Decision(
             labels=outcome.labels,

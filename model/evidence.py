@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from model.classifier import WORD, Classifier
+from model.classifier import Classifier
 from model.composition import destination
 from model.decision import Decision, Evidence
 from model.matrix import Matrix
 from model.text import CleanText
+from model.word_classes import WORD, WordClasses
 
 _STRONGEST = 6
 _WORD = re.compile(WORD)
@@ -86,7 +87,8 @@ def _feature_spans(classifier: Classifier, text: str) -> dict[int, list[list[Spa
 
 
 def _word_ngrams(text: str, vectorizer: TfidfVectorizer) -> Iterator[tuple[str, list[Span]]]:
-    words = [(m[0], m.span()) for m in _WORD.finditer(text)]
+    classes: WordClasses | None = vectorizer.preprocessor
+    words = [(classes(m[0]) if classes else m[0], m.span()) for m in _WORD.finditer(text)]
     low, high = vectorizer.ngram_range
     for n in range(low, high + 1):
         for k in range(len(words) - n + 1):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 
 import numpy as np
 import pandas as pd
@@ -75,14 +76,18 @@ def fit_policy(
     no_issue = np.concatenate([v.no_issue for v in verdicts])
     is_no_issue = np.array([bool(i) and matrix.impact(i).needs_review for i in truth["impact"]])
     no_issue_threshold = _no_issue_threshold(no_issue, is_no_issue)
+    thresholds = _thresholds(
+        {label: values[~is_no_issue] for label, values in sure.items()},
+        no_issue[~is_no_issue] >= no_issue_threshold,
+    )
+    found, severities = [hits[n] for n in rows], truth["severity"].tolist()
+    unsure = sure["severity"] < thresholds["severity"]
     return replace(
         policy,
         no_issue_threshold=no_issue_threshold,
-        thresholds=_thresholds(
-            {label: values[~is_no_issue] for label, values in sure.items()},
-            no_issue[~is_no_issue] >= no_issue_threshold,
-        ),
-        rule_precision=_rule_precision([hits[n] for n in rows], truth["severity"].tolist()),
+        thresholds=thresholds,
+        rule_precision=_rule_precision(found, severities),
+        rule_precision_unsure=_rule_precision(compress(found, unsure), compress(severities, unsure)),
     )
 
 
@@ -125,13 +130,13 @@ def _no_issue_threshold(no_issue: Floats, is_no_issue: np.ndarray) -> float:
     return float(np.clip(np.quantile(no_issue[is_no_issue], 1 - NO_ISSUE_RECALL), 0.03, 0.5))
 
 
-def _rule_precision(hits: Sequence[RuleHit | None], severities: Sequence[str]) -> dict[str, float]:
+def _rule_precision(hits: Iterable[RuleHit | None], severities: Iterable[str]) -> dict[str, float]:
     """Return how often the severity that a rule gives was right, pulled towards one half where it seldom fired."""
     fired: dict[str, list[bool]] = {}
     for hit, severity in zip(hits, severities, strict=True):
         if hit:
             fired.setdefault(hit.rule, []).append(hit.labels.severity == severity)
-    return {rule: round((sum(right) + 2) / (len(right) + 4), 4) for rule, right in sorted(fired.items())}
+    return {rule: round((sum(right) + 5) / (len(right) + 10), 4) for rule, right in sorted(fired.items())}
 
 
 def cross_decide(

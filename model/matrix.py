@@ -250,6 +250,16 @@ class Matrix(Entry):
             return False
         return (owner, queue) in [(pair.owner, pair.queue) for pair in self.owner_queues(issue_type)]
 
+    def impact_family(self, issue_type_id: str) -> str:
+        """Return the first of the issue types to which the same impacts apply as to this one."""
+        applies = [i.applies_to(issue_type_id) for i in self.impacts]
+        return next(t for t in self.issue_type_ids if [i.applies_to(t) for i in self.impacts] == applies)
+
+    @cached_property
+    def impact_families(self) -> tuple[str, ...]:
+        """Every family that `impact_family` names."""
+        return tuple(dict.fromkeys(self.impact_family(t) for t in self.issue_type_ids))
+
     def severity_after(self, issue_type_id: str, impact_id: str) -> str | None:
         """Return the severity of an issue type under an impact, `None` when the impact does not apply to it."""
         impact = self.impact(impact_id)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from model.composition import Composition, Floats
+from model.composition import Composition, Floats, family_head
 from model.decision import Confidence, Decision, Labels
 from model.matrix import Matrix
 from model.rules import RuleHit
@@ -71,6 +71,8 @@ class Policy:
         Share of the words, in 0..1, that the model must know not to send the text to a person.
     rule_precision : mapping of str to float
         How often a rule's severity was right on the examples, smoothed.
+    rule_precision_unsure : mapping of str to float
+        The same on those examples alone of which the model was not sure. They are the hard ones for a rule too.
     """
 
     direct_share: float = 0.3
@@ -86,6 +88,7 @@ class Policy:
     no_issue_threshold: float = 0.5
     known_words: float = 0.3
     rule_precision: Mapping[str, float] = field(default_factory=dict)
+    rule_precision_unsure: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,8 @@ def weigh(
     policy : Policy
     matrix : Matrix
     """
-    joint = composition.joint(heads["destination"], heads["impact"])
+    families = {f: heads[head] for f in composition.families if (head := family_head(f)) in heads}
+    joint = composition.joint(heads["destination"], heads["impact"], families)
     composed = composition.marginal(joint, "severity")
     shares = {"severity": policy.direct_share, "owner": 0.3, "queue": 0.3}
     for label, share in shares.items():
@@ -218,6 +222,17 @@ def review_reasons(
         if precise >= max(confidence.severity, policy.thresholds["severity"]):
             reasons.append(RULES_DISAGREE)
     return tuple(reasons)
+
+
+def rule_wins(hit: RuleHit, labels: Labels, confidence: Confidence, policy: Policy, matrix: Matrix) -> bool:
+    """Say whether a rule's word stands for the model's: the model is not sure, and the rule has proved to be surer.
+
+    No rule takes back the most severe class that the model gives: a missed one is the dearer mistake.
+    """
+    unsure = confidence.severity < policy.thresholds["severity"]
+    worst = matrix.severity_ids[0]
+    lowers_worst = labels.severity == worst and hit.labels.severity != worst
+    return unsure and not lowers_worst and policy.rule_precision_unsure.get(hit.rule, 0.0) > confidence.severity
 
 
 def decide_by_rules(text: CleanText, hit: RuleHit | None, matrix: Matrix) -> Decision:

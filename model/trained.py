@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from model.classifier import Classifier, Floats
-from model.composition import Composition
+from model.composition import Composition, family_head
 from model.decider import Decider, Reading
 from model.decision import Decision
 from model.evidence import find_evidence
@@ -63,6 +63,8 @@ class TrainedModel:
         heads = self.classifier.probabilities(self.classifier.vectors(texts) if vectors is None else vectors)
         for label in ("severity", "owner", "queue"):
             heads[label] = in_order(heads[label], self.classifier.classes(label), self.matrix.labels[label])
+        for family in filter(heads.__contains__, map(family_head, self.composition.families)):
+            heads[family] = in_order(heads[family], self.classifier.classes(family), self.classifier.classes("impact"))
         return Reading(heads, *self.classifier.known_words(texts))
 
     def decide(self, texts: Sequence[CleanText], rules: Rules, *, explain: bool = True) -> list[Decision]:

@@ -10,14 +10,14 @@ import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.model_selection import GroupKFold
 
-from model.classifier import Classifier
-from model.composition import destinations_of
+from model.classifier import HEADS, Classifier
+from model.composition import destinations_of, family_head
 from model.decision import Decision
 from model.errors import ExamplesError
 from model.held_out import HeldOut, cross_decide, fit_policy
 from model.matrix import Matrix
 from model.policy import Policy
-from model.rules import Rules
+from model.rules import RuleHit, Rules
 from model.text import CleanText, clean
 from model.trained import TrainedModel
 
@@ -72,7 +72,6 @@ def train(
         When the examples have fewer than two groups, or a label with a single value.
     """
     texts = [clean(text) for text in examples["text"]]
-    hits = [rules.match(text) for text in texts]
     targets = _targets(examples, matrix)
     _check_variety(targets)
     groups = examples["group"].to_numpy()
@@ -81,8 +80,8 @@ def train(
     folds = list(GroupKFold(min(FOLDS, len(set(groups)))).split(texts, groups=groups))
     progress(f"fitting on {len(texts)} texts, and {len(folds)} times without the texts of some authors")
     work = _Work(texts, targets, _documented(matrix), matrix)
-    tasks = [delayed(_fit_all)(work), *(delayed(_fit_and_read)(work, *fold) for fold in folds)]
-    classifier, *parts = Parallel(n_jobs=jobs)(tasks)
+    reads = (delayed(_fit_and_read)(work, *fold) for fold in folds)
+    classifier, *parts, hits = Parallel(n_jobs=jobs)([delayed(_fit_all)(work), *reads, delayed(_match)(rules, texts)])
 
     progress("calibrating and choosing thresholds on the texts left out")
     policy = fit_policy(parts, examples, hits, matrix)
@@ -92,12 +91,20 @@ def train(
 
 def _targets(examples: pd.DataFrame, matrix: Matrix) -> dict[str, list[str]]:
     targets = {label: examples[label].tolist() for label in ("severity", "owner", "queue", "impact")}
+    families = [matrix.impact_family(t) if t else "" for t in examples["issue_type"]]
+    for family in matrix.impact_families:
+        among = zip(targets["impact"], families, strict=True)
+        targets[family_head(family)] = [impact if its == family else "" for impact, its in among]
     return targets | {"destination": destinations_of(examples, matrix)}
+
+
+def _vary(values: Iterable[str]) -> bool:
+    return len({value for value in values if value}) > 1
 
 
 def _check_variety(targets: dict[str, list[str]]) -> None:
     for label, values in targets.items():
-        if len({v for v in values if v}) < 2:
+        if label in HEADS and not _vary(values):
             raise ExamplesError(f"column {label}: at least two different values are needed to learn from")
 
 
@@ -139,11 +146,17 @@ class _Work:
         targets = {
             name: [values[n] for n in rows] + self.sentences.targets[name] for name, values in self.targets.items()
         }
+        # a family of which too little is known goes by the head that it shares with the others
+        targets = {name: values for name, values in targets.items() if name in HEADS or _vary(values)}
         return Classifier.fit([*(self.texts[n] for n in rows), *self.sentences.texts], targets)
 
 
 def _fit_all(work: _Work) -> Classifier:
     return work.fit(range(len(work.texts)))
+
+
+def _match(rules: Rules, texts: list[CleanText]) -> list[RuleHit | None]:
+    return [rules.match(text) for text in texts]
 
 
 def _fit_and_read(work: _Work, fit: np.ndarray, rows: np.ndarray) -> HeldOut:

@@ -20,7 +20,7 @@ def classifier(tiny):
 def test_one_product_equals_the_stock_pipelines(classifier, tiny_examples):
     texts = [clean(text) for text in [*TEXTS, *tiny_examples["text"]]]
     found = classifier.probabilities(classifier.vectors(texts))
-    assert set(found) == set(HEADS)
+    assert set(found) >= set(HEADS)
     for head, pipeline in classifier.pipelines.items():
         assert isinstance(pipeline, Pipeline)
         expected = pipeline.predict_proba([text.text for text in texts])

@@ -5,14 +5,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model.classifier import build_features
 from model.text import clean
 from model.vectors import FastVectorizer
+from model.word_classes import learn_word_classes
 
 
 @pytest.fixture(scope="module")
-def both(tiny):
-    features = tiny.model.classifier.features
+def both(examples):
+    texts = [clean(text).text for text in examples["text"].sample(1500, random_state=2)]
+    features = build_features(learn_word_classes(texts, sizes=(30, 120))).fit(texts)
+    assert len(features.transformer_list) == 4
     return FastVectorizer(features), features
+
+
+def test_features_without_word_classes_are_computed_too(tiny):
+    features = tiny.model.classifier.features
+    same(FastVectorizer(features), features, ["Agent portal is down", "PRI PRI pri", ""])
 
 
 def same(fast, stock, texts):

@@ -1,0 +1,67 @@
+"""Words that keep the same company are put in one class, without their labels."""
+
+import pickle
+
+import pytest
+
+from model.text import clean
+from model.word_classes import UNKNOWN, WordClasses, learn_word_classes, surroundings
+
+
+@pytest.fixture(scope="module")
+def texts(examples):
+    return [clean(text).text for text in examples["text"].sample(3000, random_state=1)]
+
+
+def test_words_in_like_surroundings_share_a_class():
+    people, parts = ("agents", "staff", "telecallers", "counsellors"), ("portal", "console", "toolbar", "page")
+    sentences = [
+        f"since monday {who} cannot open the {what} at all" for who in people for what in parts for _ in range(3)
+    ]
+    (classes,) = learn_word_classes(sentences, sizes=(6,))
+    assert len({classes.classes[who] for who in people}) == 1
+    assert len({classes.classes[what] for what in parts}) == 1
+    assert classes.classes["agents"] != classes.classes["portal"]
+
+
+def test_the_same_texts_give_the_same_classes(texts):
+    first, second = (learn_word_classes(texts, sizes=(50,)) for _ in range(2))
+    assert first == second
+
+
+def test_every_size_is_kept_and_its_classes_are_few_enough(texts):
+    found = learn_word_classes(texts, sizes=(20, 100))
+    assert [len(set(each.classes.values())) <= size for each, size in zip(found, (20, 100), strict=True)] == [True] * 2
+    assert all(min(each.classes.values()) > UNKNOWN for each in found)
+
+
+@pytest.mark.parametrize("few", [[], [""], ["agent portal is down"] * 9, ["अ आ इ"] * 5])
+def test_too_few_words_have_no_classes(few):
+    assert learn_word_classes(few) == []
+
+
+def test_a_rare_word_has_no_class(texts):
+    (classes,) = learn_word_classes([*texts, "zyxwv zyxwv zyxwv"], sizes=(50,))
+    assert "zyxwv" not in classes.classes
+    assert classes("ZYXWV") == str(UNKNOWN)
+
+
+def test_classes_are_written_in_the_order_of_the_words_in_any_script():
+    classes = WordClasses({"एजेंट": 2, "down": 5})
+    assert classes("Down, एजेंट  DOWN!") == "5 2 5"
+    assert classes("") == ""
+
+
+def test_classes_travel_between_processes():
+    classes = WordClasses({"agents": 1})
+    assert pickle.loads(pickle.dumps(classes)) == classes
+
+
+def test_surroundings_by_hand():
+    words = [["a", "b", "c"], ["c", "rare", "a"]]
+    counted = surroundings(words, {"a": 0, "b": 1, "c": 2}).toarray()
+    near, after, before = counted[:, :3], counted[:, 3:6], counted[:, 6:]
+    # a b c: a and c are two apart; c rare a: so are c and a; no window reaches from one text into the next
+    assert near.tolist() == [[0, 0, 2], [0, 0, 0], [2, 0, 0]]
+    assert after.tolist() == [[0, 1, 0], [0, 0, 1], [0, 0, 0]]
+    assert before.tolist() == after.T.tolist()
