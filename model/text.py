@@ -213,8 +213,33 @@ _COVERING_WORDS = re.compile(
         again|gentle|reminder|follow(?:ing)?|up|issue|ticket|not|resolved|yet|what|about|from|our|client|customer|colleague|sharing|details)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
+_POINTS_BELOW = re.compile(
+    r"\b(?:below|beneath|underneath|forwarding|forwarded|mail[ ]chain|trail[ ]?mail|trailing[ ]mail|same[ ]as|any[ ]news)\b",
+    re.IGNORECASE,
+)
+# The newest message says that it is over: what stands below it would only contradict it.
+_SAYS_OVER = re.compile(
+    r"""\b(?:
+        (?:is|are|it's|been|got|has|now|confirmed|stands)[ ](?:fixed|resolved|solved|sorted|restored)
+      | (?:working|works|fine|ok|okay|good|back|up)[ ](?:(?:fine|well|ok)[ ])?(?:now|again)
+      | now[ ](?:it[ ])?(?:works|working)
+      | (?:please|pls|can|may)[ ](?:you[ ])?close | false[ ]alarm | (?:no|nothing)[ ]further
+      | (?:theek|thik|sahi)[ ]ho[ ]?ga?ya | ab[ ](?:chal[ ]raha|theek|thik|sahi)
+    )\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
 _WORD = re.compile(r"[^\W\d_]{2,}")
-_SELF_CONTAINED = 5  # this many telling words make the newest message stand alone
+_SELF_CONTAINED = 9  # this many telling words make the newest message stand alone
+_COVERING_NOTE = 40  # words at most in a message that only points at the one below it
+
+
+def _stands_alone(message: str) -> bool:
+    """Say whether the newest message of a thread can be understood, and must be, without the one below it."""
+    if _SAYS_OVER.search(message):
+        return True
+    if _POINTS_BELOW.search(message) and len(message.split()) <= _COVERING_NOTE:
+        return False
+    return len(_WORD.findall(_COVERING_WORDS.sub(" ", message))) >= _SELF_CONTAINED
 
 
 def _older_messages(text: str) -> Iterator[_Edit]:
@@ -225,7 +250,7 @@ def _older_messages(text: str) -> Iterator[_Edit]:
     if first is None:
         return
     newest = text[: _end_of_words(text[:first])]
-    if len(_WORD.findall(_COVERING_WORDS.sub(" ", newest))) >= _SELF_CONTAINED:
+    if _stands_alone(newest):
         if text[first:].lstrip().startswith(">") and not starts:  # answers written between quoted lines
             yield from (_Edit(m.start(), m.end(), "") for m in _QUOTED_LINE.finditer(text))
         else:
@@ -325,6 +350,7 @@ _PASSES: tuple[_Find, ...] = (
     _signature,
     _replace(r"\A\s*(?:subject ?: ?)?(?:(?:re|fw|fwd|aw) ?:\s*)+", ""),
     _replace(r"\[ ?(?:ticket|case|request|incident)? ?[#:-]? ?[a-z]{0,5}-?\d{3,} ?\]", " "),
+    _replace(r"^[ \t]*\d{1,2}[.)][ \t]+(?=\S)", "", re.MULTILINE),  # marks of a list, which count nothing
     # numbers and addresses: what they are matters, which one does not
     _replace(r"\b[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+\b", "emailaddress"),
     _replace(r"(?<=[\w/])\?[\w%&=.+~-]+", ""),

@@ -67,7 +67,8 @@ def test_markup_and_white_space_go(raw, text):
     ],
 )
 def test_older_messages_go(history):
-    assert clean(f"{ISSUE}\n\n{history}").text == ISSUE
+    newest = f"{ISSUE}\nThis began after the release of last night, on wired and wireless machines alike."
+    assert clean(f"{newest}\n\n{history}").text == newest
 
 
 @pytest.mark.parametrize(
@@ -97,6 +98,42 @@ def test_a_covering_note_keeps_the_message_that_it_points_at(cover, forward):
     assert not re.search(r"^>", text, re.MULTILINE)
 
 
+@pytest.mark.parametrize(
+    "note",
+    [
+        "Can someone PLEASE own this? Third time of asking.",
+        "What's the news from the carrier?",
+        "The mail chain began as a request for another ringtone, but please read the one below, it is from our floor.",
+        "+ Rashmi for visibility. Same as two hours ago, I'm afraid.",
+    ],
+)
+def test_a_note_that_cannot_stand_alone_keeps_the_message_below_it(note):
+    text = clean(f"{note}\n\nFrom: B\nSent: Monday\nTo: A\nSubject: Toolbar\n\n{ISSUE}").text
+    assert note in text
+    assert ISSUE in text
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "Fixed now, please close.",
+        "It is resolved, thank you",
+        "All good now. See the mails below for what it was.",
+        "ab theek ho gaya",
+        "False alarm from our side.",
+    ],
+)
+def test_word_that_it_is_over_stands_alone(note):
+    assert clean(f"{note}\n\n> {ISSUE}").text == note
+
+
+def test_marks_of_a_list_are_no_numbers():
+    assert (
+        clean("Two things:\n1. hold fails\n2) 3 agents cannot mute").text
+        == "Two things:\nhold fails\nnumfew agents cannot mute"
+    )
+
+
 def test_a_forwarded_subject_is_kept():
     text = clean("FYI\n\nFrom: B\nSent: Monday\nTo: A\nSubject: Toolbar is blank\n\nSame for all sixty.").text
     assert "Toolbar is blank" in text
@@ -111,9 +148,7 @@ def test_only_the_newest_of_the_quoted_messages_is_kept():
 
 
 def test_answers_between_quoted_lines_are_kept():
-    raw = (
-        "Answers inline, floor idle since morning meanwhile\n> Is PRI up?\nYes it is\n> Is IVR dead?\nYes, IVR is dead"
-    )
+    raw = "Answers inline, floor idle since morning meanwhile, sixty people wait for customers\n> Is PRI up?\nYes it is\n> Is IVR dead?\nYes, IVR is dead"
     text = clean(raw).text
     assert "Yes it is" in text
     assert "Yes, IVR is dead" in text
