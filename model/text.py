@@ -214,8 +214,9 @@ _COVERING_WORDS = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _POINTS_BELOW = re.compile(
-    r"\b(?:below|beneath|underneath|forwarding|forwarded|mail[ ]chain|trail[ ]?mail|trailing[ ]mail|same[ ]as|any[ ]news)\b",
-    re.IGNORECASE,
+    r"""\b(?:below|beneath|underneath|forward(?:ing|ed)|(?:mail|email)[ ]chain|trail(?:ing)?[ ]?mail
+        |same[ ]as|any[ ]news)\b""",
+    re.IGNORECASE | re.VERBOSE,
 )
 # The newest message says that it is over: what stands below it would only contradict it.
 _SAYS_OVER = re.compile(
