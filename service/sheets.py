@@ -67,23 +67,23 @@ class SheetReader:
         return min(self._rows_read / max(self._row_count, 1), 1.0)
 
     def rows(self) -> Iterator[Row | Rejected]:
-        """Read the values from the first row on; a blank row is no record."""
-        width = len(self.header)
+        """Read the values from the row below the header to the last one that is not blank."""
+        width, first = len(self.header), self._header_row + 1
         with self._open(values=True) as table:
-            first = self._header_row + 1
-            for number, cells in enumerate(table.iter_rows(min_row=first, values_only=True), start=first):
+            rows = table.iter_rows(min_row=first, max_row=self._row_count, values_only=True)
+            for number, cells in enumerate(rows, start=first):
                 self._rows_read = number
-                if used := _width(cells):
-                    values = [_unescape(cell) for cell in cells[:used]]
-                    yield Row(number, (*values, *[None] * (width - used)))
+                used = _width(cells)
+                values = [_unescape(cell) for cell in cells[:used]]
+                yield Row(number, (*values, *[None] * (width - used)))
 
     def native_rows(self) -> Iterator[list[Any]]:
         """Read cells with formulas and formats: the header, then the same rows as `rows`."""
         width = len(self.header)
         with self._open(values=False) as table:
-            for cells in table.iter_rows(min_row=self._header_row):
-                if used := _width([cell.value for cell in cells]):
-                    yield [*cells[:used], *[None] * (width - used)]
+            for cells in table.iter_rows(min_row=self._header_row, max_row=self._row_count):
+                used = _width([cell.value for cell in cells])
+                yield [*cells[:used], *[None] * (width - used)]
 
     @contextmanager
     def _open(self, *, values: bool) -> Iterator[Any]:

@@ -148,7 +148,8 @@ def test_only_the_newest_of_the_quoted_messages_is_kept():
 
 
 def test_answers_between_quoted_lines_are_kept():
-    raw = "Answers inline, floor idle since morning meanwhile, sixty people wait for customers\n> Is PRI up?\nYes it is\n> Is IVR dead?\nYes, IVR is dead"
+    newest = "Answers inline, floor idle since morning meanwhile, sixty people wait for customers"
+    raw = f"{newest}\n> Is PRI up?\nYes it is\n> Is IVR dead?\nYes, IVR is dead"
     text = clean(raw).text
     assert "Yes it is" in text
     assert "Yes, IVR is dead" in text
