@@ -76,7 +76,7 @@ class Policy:
     """
 
     direct_share: float = 0.3
-    miss_cost: float = 1.75
+    miss_cost: float = 2.25
     calibrators: Mapping[str, Calibrator] = field(
         default_factory=lambda: {
             "severity": Calibrator((1.0, 0.0, 0.0, 0.0, 0.0)),

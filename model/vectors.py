@@ -19,6 +19,7 @@ from sklearn.pipeline import FeatureUnion
 
 from model.word_classes import UNKNOWN, WordClasses
 
+_SHIFT = 1 - UNKNOWN  # makes every class a digit from 1 on
 _REMEMBERED = 200_000  # words; then all are forgotten, which bounds the memory of a long-lived process
 
 Indices = npt.NDArray[np.int64]
@@ -97,11 +98,10 @@ class _ClassNgrams:
 
     def __init__(self, vectorizer: TfidfVectorizer) -> None:
         classes: WordClasses = vectorizer.preprocessor
-        shift = 1 - UNKNOWN
-        self._class = {word: n + shift for word, n in classes.classes.items()}
-        self._base = max(self._class.values(), default=1) + 1
+        self._class_of = classes.of
+        self._base = max(classes.classes.values(), default=UNKNOWN) + _SHIFT + 1
         self._ids = {
-            self._number([int(n) + shift for n in ngram.split()]): k for ngram, k in vectorizer.vocabulary_.items()
+            self._number([int(n) + _SHIFT for n in ngram.split()]): k for ngram, k in vectorizer.vocabulary_.items()
         }
 
     def _number(self, digits: Iterable[int]) -> int:
@@ -113,7 +113,7 @@ class _ClassNgrams:
     def __call__(self, words: Sequence[str]) -> list[int]:
         """Return the ids of the known n-grams of the words of one text."""
         find, base = self._ids.get, self._base
-        ones = [self._class.get(word, 1) for word in words]
+        ones = [self._class_of(word) + _SHIFT for word in words]
         twos = [one * base + next_ for one, next_ in pairwise(ones)]
         threes = [two * base + next_ for two, next_ in zip(twos, ones[2:], strict=False)]
         return [n for n in map(find, (*ones, *twos, *threes)) if n is not None]

@@ -21,6 +21,8 @@ from sklearn.cluster import MiniBatchKMeans
 from sklearn.decomposition import TruncatedSVD
 from sklearn.preprocessing import normalize
 
+from model.spelling import Spelling
+
 WORD = r"(?u)[\w\u0900-\u0dff]+"  # with the vowel signs of Indian scripts, which are no word characters to `re`
 SIZES = (200, 1000)  # how many classes; coarse ones see kinds, fine ones near-synonyms
 UNKNOWN = -1
@@ -42,18 +44,26 @@ class WordClasses:
     ----------
     classes : mapping of str to int
         Class of each known word, in lower case.
+    spelling : Spelling
+        Finds the known word for a misspelled one.
 
     Examples
     --------
-    >>> WordClasses({"agents": 3, "staff": 3, "idle": 7})("Staff idle, why?")
+    >>> WordClasses({"agents": 3, "staff": 3, "idle": 7}, Spelling(("agents", "staff", "idle")))("Satff idle, why?")
     '3 7 -1'
     """
 
     classes: Mapping[str, int]
+    spelling: Spelling
+
+    def of(self, word: str) -> int:
+        """Return the class of a word in lower case, also of a misspelled one; `UNKNOWN` where it has none."""
+        known = self.spelling.known(word)
+        return UNKNOWN if known is None else self.classes[known]
 
     def __call__(self, text: str) -> str:
-        """Return the classes of the words of a text, with `UNKNOWN` for a word that has none."""
-        return " ".join(str(self.classes.get(word, UNKNOWN)) for word in _find_words(text.lower()))
+        """Return the classes of the words of a text."""
+        return " ".join(str(self.of(word)) for word in _find_words(text.lower()))
 
 
 def learn_word_classes(texts: Sequence[str], sizes: Sequence[int] = SIZES) -> list[WordClasses]:
@@ -72,15 +82,18 @@ def learn_word_classes(texts: Sequence[str], sizes: Sequence[int] = SIZES) -> li
     """
     words = [_find_words(text.lower()) for text in texts]
     counts = Counter(word for found in words for word in found)
-    vocabulary = {word: n for n, word in enumerate(w for w, count in counts.items() if count >= _SEEN)}
+    # the most frequent first; a tie goes by the alphabet, so that the order of the texts does not matter
+    seen = sorted((-count, word) for word, count in counts.items() if count >= _SEEN)
+    vocabulary = {word: n for n, (_, word) in enumerate(seen)}
     sizes = [size for size in sizes if 2 * size <= len(vocabulary)]
     if not sizes:
         return []
     vectors = _word_vectors(surroundings(words, vocabulary))
+    spelling = Spelling(tuple(vocabulary))
     found = []
     for size in sizes:
-        clusters = MiniBatchKMeans(size, n_init=3, batch_size=2048, random_state=0).fit_predict(vectors)
-        found.append(WordClasses(dict(zip(vocabulary, clusters.tolist(), strict=True))))
+        clusters = MiniBatchKMeans(size, n_init=1, batch_size=2048, random_state=0).fit_predict(vectors)
+        found.append(WordClasses(dict(zip(vocabulary, clusters.tolist(), strict=True)), spelling))
     return found
 
 

@@ -4,6 +4,7 @@ import pickle
 
 import pytest
 
+from model.spelling import Spelling
 from model.text import clean
 from model.word_classes import UNKNOWN, WordClasses, learn_word_classes, surroundings
 
@@ -47,14 +48,17 @@ def test_a_rare_word_has_no_class(texts):
 
 
 def test_classes_are_written_in_the_order_of_the_words_in_any_script():
-    classes = WordClasses({"एजेंट": 2, "down": 5})
+    classes = WordClasses({"एजेंट": 2, "down": 5}, Spelling(("एजेंट", "down")))
     assert classes("Down, एजेंट  DOWN!") == "5 2 5"
     assert classes("") == ""
 
 
 def test_classes_travel_between_processes():
-    classes = WordClasses({"agents": 1})
-    assert pickle.loads(pickle.dumps(classes)) == classes
+    classes = WordClasses({"agents": 1}, Spelling(("agents",)))
+    classes("agnets")
+    again = pickle.loads(pickle.dumps(classes))
+    assert again == classes
+    assert again("agnets") == "1"
 
 
 def test_surroundings_by_hand():
