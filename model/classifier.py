@@ -38,7 +38,7 @@ def build_features(word_classes: Sequence[WordClasses] = ()) -> FeatureUnion:
         Classes to count n-grams of.
     """
     words = TfidfVectorizer(token_pattern=WORD, ngram_range=(1, 2), min_df=3, sublinear_tf=True, dtype=np.float32)
-    characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 4), min_df=10, sublinear_tf=True, dtype=np.float32)
+    characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 3), min_df=10, sublinear_tf=True, dtype=np.float32)
     parts = [("words", words), ("characters", characters)]
     weights = {}
     for n, classes in enumerate(word_classes):
@@ -63,7 +63,7 @@ def build_head(*, inverse_regularisation: float = 100.0) -> OneVsRestClassifier:
     the solver where more steps no longer change what it says of unread authors.
     """
     return OneVsRestClassifier(
-        LogisticRegression(C=inverse_regularisation, solver="liblinear", dual=True, tol=5.0, random_state=0)
+        LogisticRegression(C=inverse_regularisation, solver="liblinear", dual=True, tol=10.0, random_state=0)
     )
 
 

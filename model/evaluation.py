@@ -63,16 +63,10 @@ def evaluate(truth: pd.DataFrame, decided: pd.DataFrame, matrix: Matrix) -> dict
         of those whose severity is right.
     """
     truth, decided = truth.reset_index(drop=True), decided.reset_index(drop=True)
-    kept = ~decided["needs_review"].astype(bool).to_numpy()
-    right = (truth["severity"] == decided["severity"]).to_numpy()
-    worst, too_low = matrix.severity_ids[0], matrix.severity_ids[2:]
-    is_worst = (truth["severity"] == worst).to_numpy()
     report: dict[str, Any] = {"texts": len(truth)}
     report |= {label: r for label in LABELS if (r := _label_report(truth, decided, label))}
-    report["p0_recall"] = _share(decided["severity"][is_worst] == worst)
-    report["dangerous_misses"] = _share(decided["severity"][is_worst].isin(too_low))
-    report["coverage"] = _share(kept)
-    report["precision"] = _share(right[kept])
+    report |= _severity_shares(truth, decided, matrix)
+    kept = ~decided["needs_review"].astype(bool).to_numpy()
     report["all_labels_precision"] = _share(
         np.logical_and.reduce([(truth[k] == decided[k]).to_numpy() for k in UNSURE])[kept]
     )
@@ -81,6 +75,18 @@ def evaluate(truth: pd.DataFrame, decided: pd.DataFrame, matrix: Matrix) -> dict
         report["review_of_no_issue"] = _share(~kept[no_issue])
         report["review_of_issues"] = _share(~kept[~no_issue])
     return report
+
+
+def _severity_shares(truth: pd.DataFrame, decided: pd.DataFrame, matrix: Matrix) -> dict[str, float | None]:
+    kept = ~decided["needs_review"].astype(bool).to_numpy()
+    worst, too_low = matrix.severity_ids[0], matrix.severity_ids[2:]
+    of_worst = decided["severity"][truth["severity"] == worst]
+    return {
+        "p0_recall": _share(of_worst == worst),
+        "dangerous_misses": _share(of_worst.isin(too_low)),
+        "coverage": _share(kept),
+        "precision": _share((truth["severity"] == decided["severity"])[kept]),
+    }
 
 
 def _label_report(truth: pd.DataFrame, decided: pd.DataFrame, label: str) -> dict[str, Any] | None:
@@ -146,15 +152,10 @@ def slices(truth: pd.DataFrame, decided: pd.DataFrame, by: str, matrix: Matrix) 
     truth, decided = truth.reset_index(drop=True), decided.reset_index(drop=True)
     rows: list[Mapping[str, Any]] = []
     for value, part in truth.groupby(by):
-        report = evaluate(part, decided.loc[part.index], matrix)
-        rows.append(
-            {
-                by: value,
-                "texts": len(part),
-                **{label: report[label]["accuracy"] for label in LABELS if label in report},
-                "p0_recall": report["p0_recall"],
-                "coverage": report["coverage"],
-                "precision": report["precision"],
-            }
-        )
+        said = decided.loc[part.index]
+        known = {label: part[label].astype(bool) for label in LABELS if label in part.columns}
+        right = {label: _share((part[label] == said[label])[is_known]) for label, is_known in known.items()}
+        shares = _severity_shares(part, said, matrix)
+        del shares["dangerous_misses"]  # too few in a slice to mean anything
+        rows.append({by: value, "texts": len(part), **right, **shares})
     return pd.DataFrame(rows)

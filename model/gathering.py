@@ -13,7 +13,8 @@ from model.evaluation import LABELS
 from model.examples import check_examples
 from model.gate import LEAST_LATEST
 from model.matrix import Matrix
-from model.outcomes import digests
+from model.outcomes import digest
+from model.text import CleanText, clean
 
 HELD_BACK = 0.2  # share of the corrections new to the champion, the latest, that the challenger must not read either
 
@@ -36,6 +37,8 @@ class TrainingSet:
         How many of the examples are corrections.
     corrections_until : str or None
         ISO 8601 instant of the latest of them.
+    texts : list of CleanText
+        The clean texts of the examples, one each.
     """
 
     examples: pd.DataFrame
@@ -44,6 +47,7 @@ class TrainingSet:
     misfits: pd.DataFrame
     corrections: int
     corrections_until: str | None
+    texts: list[CleanText]
 
 
 def gather(
@@ -64,9 +68,9 @@ def gather(
     read : collection of str, optional
         Digests of the texts that the champion was trained on; nothing is held back when not given.
     """
-    known = examples.assign(digest=digests(examples["text"].tolist())).drop_duplicates("digest", keep="last")
+    known = _distinct(examples)
     fitting, misfits = _fitting(corrections, matrix)
-    words = fitting.assign(digest=digests(fitting["text"].tolist())).drop_duplicates("digest", keep="last")
+    words = _distinct(fitting)
     late = _latest(words, {*known["digest"], *read} if read is not None else None)
     held_back, words = words[late], words[~late]
     pairs = known.merge(words, on="digest", suffixes=("_example", "_correction"))
@@ -75,13 +79,21 @@ def gather(
     )
     until = None if words.empty else str(pd.Timestamp(words["created_at"].max()).isoformat())
     return TrainingSet(
-        examples=check_examples(merged.drop(columns="digest"), matrix),
-        held_back=held_back.drop(columns="digest").reset_index(drop=True),
+        examples=check_examples(merged.drop(columns=["digest", "clean"]), matrix),
+        held_back=held_back.drop(columns=["digest", "clean"]).reset_index(drop=True),
         contradictions=_contradictions(pairs),
         misfits=misfits,
         corrections=len(words),
         corrections_until=until,
+        texts=merged["clean"].tolist(),
     )
+
+
+def _distinct(labelled: pd.DataFrame) -> pd.DataFrame:
+    """Return labelled texts with clean text and digest, the last one of those that a model cannot tell apart."""
+    cleaned = pd.Series([clean(text) for text in labelled["text"]], index=labelled.index, dtype=object)
+    found = labelled.assign(clean=cleaned, digest=[digest(text) for text in cleaned])
+    return found.drop_duplicates("digest", keep="last")
 
 
 def _fitting(corrections: pd.DataFrame | None, matrix: Matrix) -> tuple[pd.DataFrame, pd.DataFrame]:

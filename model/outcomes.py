@@ -30,14 +30,17 @@ def digests(texts: Sequence[str]) -> list[str]:
     >>> one == other
     True
     """
-    return [_digest(clean(text)) for text in texts]
+    return [digest(clean(text)) for text in texts]
 
 
-def _digest(text: CleanText) -> str:
+def digest(text: CleanText) -> str:
+    """Return the hex SHA-256 of one clean text; see `digests`."""
     return hashlib.sha256(" ".join(text.text.casefold().split()).encode("utf-8", "replace")).hexdigest()
 
 
-def out_of_group_frame(examples: pd.DataFrame, decisions: Sequence[Decision]) -> pd.DataFrame:
+def out_of_group_frame(
+    examples: pd.DataFrame, decisions: Sequence[Decision], texts: Sequence[CleanText] | None = None
+) -> pd.DataFrame:
     """Return decisions with the truth beside them.
 
     Parameters
@@ -46,6 +49,8 @@ def out_of_group_frame(examples: pd.DataFrame, decisions: Sequence[Decision]) ->
         As `examples.check_examples` returns them.
     decisions : sequence of Decision
         One for each example, made without having read the example's group.
+    texts : sequence of CleanText, optional
+        The clean texts of the examples, where they are at hand.
 
     Returns
     -------
@@ -53,10 +58,10 @@ def out_of_group_frame(examples: pd.DataFrame, decisions: Sequence[Decision]) ->
         `digest`; `language`, `group` and `length` of the text; the decision as `evaluation.decisions_frame` has it;
         the right labels and the impact as `true_<label>`. A text that stands twice is there once.
     """
-    cleaned = [clean(text) for text in examples["text"]]
+    cleaned = [clean(text) for text in examples["text"]] if texts is None else texts
     about = pd.DataFrame(
         {
-            "digest": [_digest(text) for text in cleaned],
+            "digest": [digest(text) for text in cleaned],
             "language": examples["language"].to_numpy(),
             "group": examples["group"].to_numpy(),
             "length": [length(text.text) for text in cleaned],

@@ -147,8 +147,8 @@ def train_challenger(
 ) -> Challenger:
     """Train on a training set, measure out of group, and save the version."""
     examples = training_set.examples
-    trained = train(examples, matrix, rules, progress=progress)
-    kept = out_of_group_frame(examples, trained.decisions)
+    trained = train(examples, matrix, rules, texts=training_set.texts, progress=progress)
+    kept = out_of_group_frame(examples, trained.decisions, training_set.texts)
     metrics = measure(kept, matrix)
     progress("saving the version")
     version = registry.save(

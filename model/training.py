@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +46,7 @@ def train(
     matrix: Matrix,
     rules: Rules,
     *,
+    texts: Sequence[CleanText] | None = None,
     jobs: int = -1,
     progress: Callable[[str], None] = lambda line: None,
 ) -> Trained:
@@ -57,6 +58,8 @@ def train(
         As `examples.read_examples` returns them; `group` names the author of each text.
     matrix : Matrix
     rules : Rules
+    texts : sequence of CleanText, optional
+        The clean texts of the examples, where they are at hand.
     jobs : int, default -1
         Processes to fit in; -1 for one a core.
     progress : callable, optional
@@ -71,7 +74,7 @@ def train(
     ExamplesError
         When the examples have fewer than two groups, or a label with a single value.
     """
-    texts = [clean(text) for text in examples["text"]]
+    texts = [clean(text) for text in examples["text"]] if texts is None else list(texts)
     targets = _targets(examples, matrix)
     _check_variety(targets)
     groups = examples["group"].to_numpy()
