@@ -13,8 +13,8 @@ from typing import Any, NoReturn
 import click
 from pydantic import TypeAdapter, ValidationError
 
-from model.errors import PromotionRefusedError, RouterError
-from model.evaluation import decisions_frame, evaluate
+from model.errors import InputError, PromotionRefusedError, RouterError
+from model.evaluation import decisions_frame, evaluate, slices
 from model.examples import read_examples
 from model.gate import judge
 from model.gate import promote as promote_judged
@@ -157,18 +157,26 @@ def _print_report(report: dict[str, Any]) -> None:
 @click.argument("path", metavar="FILE.csv", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as one JSON object.")
 @click.option("--rules-only", is_flag=True, help="Measure the keyword rules by themselves.")
-def evaluate_command(path: Path, as_json: bool, rules_only: bool) -> None:
+@click.option("--by", metavar="COLUMN", help="Print the main figures for every value of a column too.")
+def evaluate_command(path: Path, as_json: bool, rules_only: bool, by: str | None) -> None:
     """Measure the router on FILE.csv, with columns text, severity, owner, queue and maybe issue_type."""
     router = open_router(Settings.from_env()).with_precedents(None)
     if rules_only:
         router = router.without_model()
     truth = read_examples(path, router.matrix)
+    if by is not None and by not in truth.columns:
+        raise InputError("by", f"{path} has no column {by!r}; there are {', '.join(truth.columns)}")
     decided = decisions_frame(router.decide_many(truth["text"].tolist()))
     report = {"model_version": router.model_version, **evaluate(truth, decided, router.matrix)}
+    parts = None if by is None else slices(truth, decided, by, router.matrix)
     if as_json:
+        if parts is not None:
+            report["slices"] = {by: json.loads(parts.to_json(orient="records"))}
         click.echo(json.dumps(report, indent=2))
     else:
         _print_report(report)
+        if parts is not None:
+            click.echo("\n" + parts.to_string(index=False, float_format="{:.3f}".format))
 
 
 @main.group(cls=_Group)

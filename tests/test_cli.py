@@ -195,6 +195,16 @@ def test_evaluate_the_rules_alone(run, few):
     assert report["severity"]["expected_calibration_error"] is None
 
 
+def test_evaluate_by_a_column(run, few):
+    parts = json.loads(run("evaluate", str(few), "--json", "--by", "severity").stdout)["slices"]["severity"]
+    assert sum(part["texts"] for part in parts) == 3
+    assert {"severity", "texts", "owner", "queue", "coverage", "precision"} <= set(parts[0])
+    assert "severity  texts" in run("evaluate", str(few), "--by", "severity").stdout
+    refused = run("evaluate", str(few), "--by", "mood")
+    assert refused.exit_code == 1
+    assert "no column 'mood'; there are text" in refused.stderr
+
+
 def test_evaluate_prints_a_table(run, few):
     result = run("evaluate", str(few))
     assert "severity" in result.stdout
