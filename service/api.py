@@ -12,8 +12,8 @@ from pydantic import BaseModel, ValidationError
 from model.errors import InputError, StoreError
 from model.router import Routing
 from service.context import Context
-from service.correction import NewCorrection
-from service.labelling import NamedLabels
+from service.corrections.correction import NewCorrection
+from service.corrections.labelling import NamedLabels
 from service.problems import RequestError, json_response
 from service.schemas import (
     BatchReply,

@@ -16,7 +16,7 @@ from joblib.externals.loky import ProcessPoolExecutor
 
 from model.errors import BatchError
 from service.chunks import Chunk
-from service.labels import Decider, RowLabels, label_texts
+from service.tables.labels import Decider, RowLabels, label_texts
 
 _RETRIES = 3  # how often lost workers are replaced in one run
 _WATCH_SECONDS = 1.0

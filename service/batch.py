@@ -29,15 +29,15 @@ from model.router import Router
 from service.backends import Backend, InProcess, Processes, label_in_order
 from service.chunks import Chunk, cut_into_chunks
 from service.cluster import DaskCluster
-from service.columns import find_text_columns, ticket_text
 from service.compare import Comparison, report
-from service.formats import open_reader, open_writer
-from service.labels import RowLabels, added_columns, label_texts
-from service.output import FileOutput, Output, StreamOutput, write_whole
-from service.records import Reader, Row
-from service.sheets import SheetWriter
-from service.sources import Source, format_of, open_source
 from service.summary import Summary, Tally
+from service.tables.columns import find_text_columns, ticket_text
+from service.tables.formats import open_reader, open_writer
+from service.tables.labels import RowLabels, added_columns, label_texts
+from service.tables.output import FileOutput, Output, StreamOutput, write_whole
+from service.tables.records import Reader, Row
+from service.tables.sheets import SheetWriter
+from service.tables.sources import Source, format_of, open_source
 
 _SMALL = 2  # chunks: so few are labelled sooner than processes start
 Progress = Callable[[int, float | None], None]
@@ -54,7 +54,7 @@ class BatchOptions:
     compare : tuple of str
         `COLUMN=LABEL`: what to compare with what the desk had said.
     input_format, output_format : str or None
-        One of `service.sources.FORMATS`; by default what the names say, and for the output the input's.
+        One of `service.tables.sources.FORMATS`; by default what the names say, and for the output the input's.
     encoding, delimiter, sheet : str or None
         How to read the input; found out by default.
     rejected : Path or None

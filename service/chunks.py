@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from service.columns import ticket_text
-from service.records import Reader, Rejected, Row
+from service.tables.columns import ticket_text
+from service.tables.records import Reader, Rejected, Row
 
 _MAX_CHARACTERS = 1 << 21
 

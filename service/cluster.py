@@ -8,7 +8,7 @@ from typing import Any
 
 from model.errors import BatchError
 from service.backends import WorkersLostError
-from service.labels import Decider, RowLabels, label_texts
+from service.tables.labels import Decider, RowLabels, label_texts
 
 _POLL_SECONDS = 2.0
 

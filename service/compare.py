@@ -12,9 +12,9 @@ from typing import Any
 
 from model.errors import BatchError
 from model.matrix import Matrix
-from service.columns import find_column
-from service.labels import RowLabels, inert
-from service.records import Row, cell_text, well_formed
+from service.tables.columns import find_column
+from service.tables.labels import RowLabels, inert
+from service.tables.records import Row, cell_text, well_formed
 
 LABELS = ("severity", "owner", "queue", "issue_type")
 # The names that helpdesks give to their priorities, most severe first.

@@ -21,8 +21,8 @@ from service.batch import BatchOptions, Preview, label_file, preview
 from service.compare import Confusion
 from service.live import open_router
 from service.settings import Settings
-from service.sources import FORMATS
 from service.summary import COUNTED, Summary
+from service.tables.sources import FORMATS
 
 MALFORMED = 3  # exit code when all rows are labelled, but some records were no rows
 INTERRUPTED = 130

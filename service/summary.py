@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from service.compare import Comparison, Confusion
-from service.labels import RowLabels
-from service.records import Rejected, Row
+from service.tables.labels import RowLabels
+from service.tables.records import Rejected, Row
 
 _MAX_REPORTED = 20  # malformed records that are reported one by one
 

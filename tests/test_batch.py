@@ -21,8 +21,8 @@ from service.backends import Processes, label_in_order
 from service.batch import BatchOptions, label_file, preview
 from service.chunks import Chunk
 from service.compare import known_values, map_value
-from service.labels import RowLabels, label_texts
 from service.settings import Settings
+from service.tables.labels import RowLabels, label_texts
 
 TEXTS = [
     "PRI is down since ten",

@@ -1,8 +1,8 @@
 import pytest
 
 from model.errors import BatchError
-from service.columns import find_column, find_text_columns, ticket_text
-from service.records import Row
+from service.tables.columns import find_column, find_text_columns, ticket_text
+from service.tables.records import Row
 
 ZENDESK = (
     "Summation column,Id,Requester,Requester id,Requester email,Requester domain,Submitter,Assignee,Group,Subject,Tags,"

@@ -17,18 +17,17 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, make_url, text
 
-import service
 from model.decision import Labels
 from model.errors import InputError, StoreError, UnknownRoutingError
 from model.router import Precedents
 from model.text import clean
-from service.correction import NewCorrection, Snapshot
-from service.corrections import CorrectionStore
-from service.labelling import NamedLabels, complete
-from service.tables import REVISION, metadata
+from service.corrections import CorrectionStore, migrations
+from service.corrections.correction import NewCorrection, Snapshot
+from service.corrections.labelling import NamedLabels, complete
+from service.corrections.schema import REVISION, metadata
 
 DATA = Path(__file__).parent.parent / "data"
-MIGRATIONS = Path(service.__file__).parent / "migrations"
+MIGRATIONS = Path(migrations.__file__).parent
 IVR = Labels("P0", "Ozonetel", "CR desk", "ivr_not_working")
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -362,9 +361,9 @@ from itertools import count, islice
 from pathlib import Path
 from model.decision import Labels
 from model.matrix import load_matrix
-from service.correction import NewCorrection
 from service.corrections import CorrectionStore
-from service.labelling import NamedLabels
+from service.corrections.correction import NewCorrection
+from service.corrections.labelling import NamedLabels
 
 url, matrix, name, amount = sys.argv[1], load_matrix(Path(sys.argv[2])), sys.argv[3], int(sys.argv[4])
 with CorrectionStore(url) as store:

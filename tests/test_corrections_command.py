@@ -1,10 +1,10 @@
 import pytest
 from click.testing import CliRunner
 
-from service.correction import NewCorrection
 from service.corrections import CorrectionStore
+from service.corrections.correction import NewCorrection
+from service.corrections.labelling import NamedLabels
 from service.corrections_command import corrections_group
-from service.labelling import NamedLabels
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from openpyxl import Workbook, load_workbook
 
 from model.errors import BatchError
-from service.formats import open_reader, open_writer
-from service.labels import RowLabels, added_columns
-from service.records import Rejected, Row
-from service.sheets import SheetWriter
-from service.sources import format_of, open_source
+from service.tables.formats import open_reader, open_writer
+from service.tables.labels import RowLabels, added_columns
+from service.tables.records import Rejected, Row
+from service.tables.sheets import SheetWriter
+from service.tables.sources import format_of, open_source
 
 LABELS = RowLabels("P1", "Telco", "CR desk", "other", "0.9000", True, "model", "v1", "unsure-owner")
 

@@ -22,6 +22,7 @@ LAYERS = [
     {"retraining"},
 ]
 LAYER = {name: n for n, names in enumerate(LAYERS) for name in names}
+PACKAGES = ["service.corrections", "service.tables"]  # each stands on `model/` alone
 FORBIDDEN_IN_MODEL = {"service", "flask", "click", "sqlalchemy", "gunicorn", "werkzeug", "alembic", "os", "psycopg"}
 
 
@@ -33,8 +34,14 @@ def imports(path):
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
             yield node.module
-            if node.module in {"model", "service"}:
+            if (ROOT / node.module.replace(".", "/")).is_dir():
                 yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def module_name(path):
+    """The dotted name of a file; a package's is that of its `__init__`."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 @pytest.mark.parametrize("path", MODEL, ids=lambda p: p.name)
@@ -72,8 +79,8 @@ def test_imports_within_model_point_down(name):
 @pytest.mark.parametrize("folder", ["model", "service"])
 def test_there_is_no_cycle(folder):
     graph = {}
-    for path in (ROOT / folder).glob("*.py"):
-        own = f"{folder}.{path.stem}"
+    for path in (ROOT / folder).rglob("*.py"):
+        own = module_name(path)
         graph[own] = {name for name in imports(path) if name.startswith(f"{folder}.") and name != own}
     while graph:
         leaves = {name for name, wanted in graph.items() if not wanted & graph.keys()}
@@ -81,10 +88,19 @@ def test_there_is_no_cycle(folder):
         graph = {name: wanted for name, wanted in graph.items() if name not in leaves}
 
 
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_of_the_service_needs_nothing_of_the_service_outside_it(package):
+    paths = sorted((ROOT / package.replace(".", "/")).rglob("*.py"))
+    assert paths
+    for path in paths:
+        found = {name for name in imports(path) if name.partition(".")[0] == "service"}
+        assert not {name for name in found if not name.startswith(f"{package}.")}, path.name
+
+
 def test_only_the_application_and_the_command_line_stand_above_the_views():
-    for path in (ROOT / "service").glob("*.py"):
-        if path.stem not in {"app", "server", "cli", "report"}:
-            above = {"service.app", "service.server", "service.cli"}
+    for path in (ROOT / "service").rglob("*.py"):
+        above = {"service.app", "service.server", "service.cli"}
+        if module_name(path) not in {*above, "service.report"}:
             assert not above & set(imports(path)), path.name
 
 

@@ -13,9 +13,9 @@ from nbconvert import HTMLExporter
 from model.gate import LEAST_LATEST
 from model.gathering import HELD_BACK
 from model.registry import Registry
-from service.correction import NewCorrection
 from service.corrections import CorrectionStore
-from service.labelling import NamedLabels
+from service.corrections.correction import NewCorrection
+from service.corrections.labelling import NamedLabels
 
 NOTEBOOK = Path(__file__).parent.parent / "notebooks" / "retrain.ipynb"
 LABELS = ("severity", "owner", "queue", "issue_type")

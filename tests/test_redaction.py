@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.text import clean
-from service.redaction import for_training, redact
+from service.corrections.redaction import for_training, redact
 
 REDACTED = [
     ("mail asha.k@example.co.in now", "mail <email> now"),

@@ -20,10 +20,10 @@ from sqlalchemy import RowMapping, delete, select
 
 from model.decision import Labels
 from model.errors import StoreError
-from service.correction import storable
-from service.database import PATIENT, Database
-from service.redaction import redact
-from service.tables import routings
+from service.corrections.correction import storable
+from service.corrections.database import PATIENT, Database
+from service.corrections.redaction import redact
+from service.corrections.schema import routings
 
 _GATHER_SECONDS = 0.1  # how long a batch may grow before it is written
 _RETRY_SECONDS = 1.0

@@ -20,14 +20,22 @@ from model.decision import Labels
 from model.errors import InputError, StoreError, UnknownRoutingError
 from model.matrix import Matrix
 from model.text import MAX_CHARACTERS, clean
-from service.breaker import Breaker
-from service.correction import Correction, NewCorrection, Snapshot, checked_note, checked_who, new_id, storable
-from service.correction_files import read_corrections, write_corrections
-from service.database import BULK, PATIENT, QUICK, Database
-from service.labelling import complete
-from service.redaction import for_training, redact
-from service.remembering import Remembered, RoutingMemory
-from service.tables import corrections
+from service.corrections.breaker import Breaker
+from service.corrections.correction import (
+    Correction,
+    NewCorrection,
+    Snapshot,
+    checked_note,
+    checked_who,
+    new_id,
+    storable,
+)
+from service.corrections.database import BULK, PATIENT, QUICK, Database
+from service.corrections.files import read_corrections, write_corrections
+from service.corrections.labelling import complete
+from service.corrections.redaction import for_training, redact
+from service.corrections.remembering import Remembered, RoutingMemory
+from service.corrections.schema import corrections
 
 RETENTION = timedelta(days=30)
 _OTHER_WRITER_SECONDS = 2.0  # how long another process may take to write a routing that it answered

@@ -13,8 +13,8 @@ from sqlalchemy import RowMapping
 
 from model.decision import Labels
 from model.errors import InputError
-from service.labelling import NamedLabels
-from service.redaction import redact
+from service.corrections.labelling import NamedLabels
+from service.corrections.redaction import redact
 
 UNKNOWN_PERSON = "unknown"
 MAX_WHO, MAX_NOTE = 100, 2_000

@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from model.errors import StoreError
-from service.tables import REVISION
+from service.corrections.schema import REVISION
 
 QUICK, PATIENT, BULK = 1.0, 10.0, 60.0  # seconds to wait for an answer: routing, a person, a whole export
 
@@ -131,7 +131,7 @@ class Database:
             if _is_newest(connection):
                 return
         # Alembic is slow to import, and only the first process after an update needs it.
-        from service.migrating import bring_up_to_date  # noqa: PLC0415
+        from service.corrections.migrating import bring_up_to_date  # noqa: PLC0415
 
         lock = FileLock(f"{self._file}.lock", timeout=BULK) if self._file else nullcontext()
         with lock, engine.connect() as connection:
@@ -168,12 +168,12 @@ def _connectable(url: URL) -> Engine:
         return engine
     try:
         # an optional dependency: who keeps corrections in a file need not have it
-        from service import postgres  # noqa: PLC0415
+        from service.corrections.postgres import connect  # noqa: PLC0415
 
         engine = create_engine(url, pool_pre_ping=True, **_POOL)
     except ModuleNotFoundError as error:
         raise StoreError("corrections in PostgreSQL need psycopg: pip install 'issue-router[postgres]'") from error
-    event.listen(engine, "do_connect", lambda _dialect, _record, args, kwargs: postgres.connect(*args, **kwargs))
+    event.listen(engine, "do_connect", lambda _dialect, _record, args, kwargs: connect(*args, **kwargs))
     return engine
 
 

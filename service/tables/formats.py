@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from model.errors import BatchError
-from service.delimited import DelimitedReader, DelimitedWriter, Dialect
-from service.jsontables import JsonReader, JsonWriter
-from service.records import Reader, Writer
-from service.sheets import SheetReader, SheetWriter
-from service.sources import UTF8, Source
+from service.tables.delimited import DelimitedReader, DelimitedWriter, Dialect
+from service.tables.json_objects import JsonReader, JsonWriter
+from service.tables.records import Reader, Writer
+from service.tables.sheets import SheetReader, SheetWriter
+from service.tables.sources import UTF8, Source
 
 
 def open_reader(source: Source, *, delimiter: str | None = None, sheet: str | None = None) -> Reader:
@@ -53,7 +53,7 @@ def open_writer(
     Parameters
     ----------
     file_format : str
-        One of `service.sources.FORMATS`.
+        One of `service.tables.sources.FORMATS`.
     source, reader
         What is read.
     added : sequence of str

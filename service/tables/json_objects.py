@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TextIO
 
 from model.errors import BatchError
-from service.labels import RowLabels
-from service.records import NumberText, Rejected, Row, json_text
-from service.sources import UTF8, Encoding, Source
+from service.tables.labels import RowLabels
+from service.tables.records import NumberText, Rejected, Row, json_text
+from service.tables.sources import UTF8, Encoding, Source
 
 _BLOCK = 1 << 18
 _MAX_ELEMENT = 1 << 26  # characters

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from service.labels import RowLabels
+from service.tables.labels import RowLabels
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 

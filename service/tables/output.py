@@ -22,8 +22,8 @@ from typing import Any, BinaryIO, Protocol
 from filelock import FileLock, Timeout
 
 from model.errors import BatchError
-from service.records import Reader, Writer
-from service.sheets import SheetWriter
+from service.tables.records import Reader, Writer
+from service.tables.sheets import SheetWriter
 
 
 @dataclass(frozen=True, slots=True)

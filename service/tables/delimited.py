@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from model.errors import BatchError
-from service.labels import RowLabels
-from service.records import Rejected, Row, cell_text
-from service.sources import UTF8, Encoding, Source
+from service.tables.labels import RowLabels
+from service.tables.records import Rejected, Row, cell_text
+from service.tables.sources import UTF8, Encoding, Source
 
 _MAX_RECORD = 1 << 24  # characters; a longer one is a quote that was never closed
 _SAMPLE = 1 << 16

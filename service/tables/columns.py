@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from model.errors import BatchError
-from service.records import Row, cell_text, well_formed
+from service.tables.records import Row, cell_text, well_formed
 
 # Headers as helpdesks write them, in lower case, without "(Ticket)" and the like. Within a group the table must have
 # only one of them: which of two summaries counts is for a person to say.

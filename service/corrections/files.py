@@ -15,9 +15,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from model.errors import InputError
 from model.matrix import Matrix
 from model.text import MAX_CHARACTERS
-from service.correction import MAX_NOTE, MAX_WHO, Correction, checked_note, storable
-from service.labelling import check
-from service.redaction import redact
+from service.corrections.correction import MAX_NOTE, MAX_WHO, Correction, checked_note, storable
+from service.corrections.labelling import check
+from service.corrections.redaction import redact
 
 
 class _Line(BaseModel):

@@ -16,10 +16,10 @@ from openpyxl.cell import WriteOnlyCell
 from openpyxl.utils.exceptions import InvalidFileException
 
 from model.errors import BatchError
-from service.labels import RowLabels
-from service.records import NumberText, Reader, Rejected, Row, cell_text, well_formed
-from service.sheet_strings import Book
-from service.sources import Source
+from service.tables.labels import RowLabels
+from service.tables.records import NumberText, Reader, Rejected, Row, cell_text, well_formed
+from service.tables.sheet_strings import Book
+from service.tables.sources import Source
 
 MAX_ROWS, MAX_COLUMNS, MAX_CHARACTERS = 1_048_576, 16_384, 32_767  # limits of the format
 # XML cannot hold these and turns a carriage return into a line feed; the format's own way out is _xHHHH_

@@ -1,8 +1,8 @@
-"""Run by Alembic: takes the steps on the connection that `service.database` hands over."""
+"""Run by Alembic: takes the steps on the connection that `service.corrections.database` hands over."""
 
 from alembic import context
 
-from service.tables import metadata
+from service.corrections.schema import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
 with context.begin_transaction():

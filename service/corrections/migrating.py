@@ -1,4 +1,4 @@
-"""Brings the corrections' database up to date; apart from `service.database`, since few processes ever need it."""
+"""Brings the corrections' database up to date; apart from `database`, since few processes ever need it."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Tables of tickets, read and written record by record: CSV, TSV, XLSX, JSON and JSON Lines."""
