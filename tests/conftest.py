@@ -18,6 +18,7 @@ from pathlib import Path
 import pandas as pd
 import psycopg
 import pytest
+from hypothesis import settings
 from sqlalchemy import make_url
 
 from model.evaluation import evaluate
@@ -33,6 +34,10 @@ from service.corrections import CorrectionStore
 from service.settings import Settings
 
 DATA = Path(__file__).parent.parent / "data"
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

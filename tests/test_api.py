@@ -217,7 +217,7 @@ def test_what_is_not_there_is_a_problem(send, method, path, status):
     assert json.loads(body)["status"] == status
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats() | st.text(max_size=20),

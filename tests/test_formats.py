@@ -372,7 +372,7 @@ TABLES = st.integers(1, 4).flatmap(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(table=TABLES, delimiter=st.sampled_from(",;\t|"), ending=st.sampled_from(["\n", "\r\n"]))
 def test_any_table_of_text_survives_as_csv(tmp_path_factory, table, delimiter, ending):
     folder = tmp_path_factory.mktemp("any")
@@ -387,7 +387,7 @@ def test_any_table_of_text_survives_as_csv(tmp_path_factory, table, delimiter, e
     assert {tuple(row[len(table[0]) :]) for row in written[1:]} == {LABELS.cells()}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(table=TABLES, names=st.permutations(["a.tsv", "b.jsonl", "c.json", "d.xlsx", "e.csv"]))
 def test_any_table_of_text_survives_every_other_format(tmp_path_factory, table, names):
     folder = tmp_path_factory.mktemp("any")

@@ -26,7 +26,6 @@ def bounded(path):
     """Few examples for corrections: one of an unknown routing waits two seconds for another process to write it."""
     return settings(
         max_examples=5 if path.endswith("corrections") else 10,
-        deadline=None,
         derandomize=True,
         phases=[Phase.explicit, Phase.generate],
         suppress_health_check=list(HealthCheck),

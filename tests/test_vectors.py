@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from model.classifier import build_features
@@ -35,7 +35,6 @@ def test_real_texts_get_the_vectors_of_scikit_learn(both, examples):
 
 
 @given(st.lists(st.text(max_size=60), min_size=1, max_size=5))
-@settings(deadline=None)
 def test_any_text_gets_the_vector_of_scikit_learn(both, texts):
     same(*both, texts)
 
