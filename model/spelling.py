@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-_SHORTEST = 4  # letters; shorter words have too many neighbours
-_REMEMBERED = 200_000  # words; then all are forgotten, which bounds the memory of a long-lived process
+_SHORTEST, _LONGEST = 4, 30  # letters; shorter words have too many neighbours, longer ones are no words
+_NOT_ASKED = ""  # no word
+_REMEMBERED = 200_000  # unknown words; then all are forgotten, which bounds the memory of a long-lived process
 
 
 @dataclass(frozen=True)
@@ -36,16 +37,18 @@ class Spelling:
 
     def known(self, word: str) -> str | None:
         """Return the word itself if it is known, else a known word one slip away, else `None`."""
-        if word in self._found:
-            return self._found[word]
-        if len(self._found) >= _REMEMBERED:
-            self._found.clear()
-        found = self._found[word] = word if word in self._all else self._near(word)
+        if word in self._all:
+            return word
+        if not _SHORTEST <= len(word) <= _LONGEST:
+            return None
+        found = self._found.get(word, _NOT_ASKED)  # in one step, since another thread may forget all
+        if found == _NOT_ASKED:
+            if len(self._found) >= _REMEMBERED:
+                self._found.clear()
+            found = self._found[word] = self._near(word)
         return found
 
     def _near(self, word: str) -> str | None:
-        if len(word) < _SHORTEST:
-            return None
         places = (self._index[form] for form in _forms(word) if form in self._index)
         first = min(places, default=None)
         return None if first is None else self.words[first]
@@ -59,7 +62,7 @@ class Spelling:
         """The place of the first word that has a form."""
         index: dict[str, int] = {}
         for place, word in enumerate(self.words):
-            if len(word) >= _SHORTEST:
+            if _SHORTEST <= len(word) <= _LONGEST:
                 for form in _forms(word):
                     index.setdefault(form, place)
         return index

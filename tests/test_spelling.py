@@ -37,6 +37,13 @@ def test_short_words_are_known_only_as_they_are():
     assert spelling.known("ivrr") is None
 
 
+def test_endless_words_are_not_looked_for():
+    spelling = Spelling(("agents", "a" * 40))
+    assert spelling.known("a" * 40) == "a" * 40
+    assert spelling.known("a" * 41) is None
+    assert not spelling._found
+
+
 def test_a_known_word_stays_itself_and_else_the_most_frequent_wins():
     spelling = Spelling(("calls", "call", "cells"))
     assert spelling.known("cells") == "cells"
