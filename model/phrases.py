@@ -17,6 +17,7 @@ _OTHER = r"[^\w\u0900-\u0963.!?\n\u0964]"  # what may stand between two words of
 _WORDS = re.compile(rf"{_LETTER}+")
 _GAP = rf"(?:{_OTHER}+{_LETTER}+){{0,5}}?{_OTHER}+"  # `...` in a phrase: up to five words
 _LONGEST = 40  # characters of a word that matter
+_REMEMBERED = 100_000  # words; then all are forgotten, which bounds the memory of a long-lived process
 _SPACE = r"\s*[\s,-]\s*"
 _SENTENCE_END = re.compile(r"[.!?]+(?=\s|$)|[\n\u0964]")
 _CLAUSE_END = re.compile(
@@ -75,6 +76,8 @@ class Phrases:
         self._words: dict[str, int] = {}  # most phrases are one word, and need no pattern
         self._beginnings: dict[str, int] = {}
         self._by_key: dict[str, list[tuple[int, _Phrase]]] = {}
+        self._starts: set[str] = set()  # beginnings of words that some phrase of several words needs
+        self._read: dict[str, tuple[tuple[int, ...], tuple[str, ...]]] = {}  # what is known of words met before
         self._members: list[frozenset[int]] = []  # of every group, its phrases
         self._groups: dict[int, list[int]] = {}  # of every phrase, its groups
 
@@ -95,6 +98,7 @@ class Phrases:
                 self._beginnings[phrase[:-1]] = number
             else:
                 compiled = _Phrase(phrase)
+                self._starts |= compiled.starts
                 self._by_key.setdefault(compiled.key, []).append((number, compiled))
         return self._numbers[phrase]
 
@@ -106,18 +110,27 @@ class Phrases:
         found: dict[int, list[tuple[int, int]]] = {}
         starts = {""}
         for word, spans in words.items():
-            if word in self._words:
-                found[self._words[word]] = spans
-            for n in range(1, min(len(word), _LONGEST) + 1):
-                start = word[:n]
-                starts.add(start)
-                if start in self._beginnings:
-                    found.setdefault(self._beginnings[start], []).extend(spans)
+            numbers, begun = self._read.get(word) or self._read_word(word)
+            starts.update(begun)
+            for number in numbers:
+                found.setdefault(number, []).extend(spans)
         for key in starts & self._by_key.keys():
             for number, phrase in self._by_key[key]:
                 if phrase.starts <= starts and (places := phrase.find(text)):
                     found[number] = places
         return self._found(_Parts(text).place(found))
+
+    def _read_word(self, word: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
+        """Return the phrases that a word is, and with which of the beginnings that phrases need it begins."""
+        beginnings = [word[:n] for n in range(1, min(len(word), _LONGEST) + 1)]
+        numbers = [self._words[word]] if word in self._words else []
+        numbers += [self._beginnings[start] for start in beginnings if start in self._beginnings]
+        if len(self._read) >= _REMEMBERED:
+            self._read.clear()
+        read = tuple(numbers), tuple(start for start in beginnings if start in self._starts)
+        if len(word) <= _LONGEST:
+            self._read[word] = read
+        return read
 
     def without(self, found: Found, parts: set[tuple[Scope, int]]) -> Found:
         """Return what was found outside some parts of a text."""
