@@ -15,6 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import FeatureUnion, Pipeline
 
+from model.spelling import Spelling
 from model.text import CleanText
 from model.vectors import FastVectorizer
 from model.word_classes import WORD, WordClasses, learn_word_classes
@@ -22,8 +23,8 @@ from model.word_classes import WORD, WordClasses, learn_word_classes
 Floats = npt.NDArray[np.float64]
 
 _find_words = re.compile(WORD).findall
-CLASSES_SEEN = 8  # texts in which an n-gram of classes must stand
-CLASSES_WEIGHT = 0.6
+_CLASSES_SEEN = 8  # texts in which an n-gram of classes must stand
+_CLASSES_WEIGHT = 0.6
 HEADS = ("destination", "impact", "severity", "owner", "queue")
 
 
@@ -46,24 +47,24 @@ def build_features(word_classes: Sequence[WordClasses] = ()) -> FeatureUnion:
             preprocessor=classes,
             token_pattern=r"\S+",
             ngram_range=(1, 3),
-            min_df=CLASSES_SEEN,
+            min_df=_CLASSES_SEEN,
             sublinear_tf=True,
             dtype=np.float32,
         )
         parts.append((f"classes_{n}", counted))
-        weights[f"classes_{n}"] = CLASSES_WEIGHT
+        weights[f"classes_{n}"] = _CLASSES_WEIGHT
     return FeatureUnion(parts, transformer_weights=weights)
 
 
-def build_head(*, inverse_regularisation: float = 100.0) -> OneVsRestClassifier:
+def build_head(*, inverse_regularisation: float = 100.0, tolerance: float = 10.0) -> OneVsRestClassifier:
     """Return an unfitted head: one logistic regression for each value of a label, against the rest.
 
-    One against the rest is both more accurate here than one multinomial regression and twice as quick to fit (see
-    benchmarks/README.md); its weights are log-odds of a value, which is what evidence shows. The loose tolerance stops
-    the solver where more steps no longer change what it says of unread authors.
+    In the mixture of heads one against the rest is more accurate than one multinomial regression, and quicker to fit;
+    its weights are log-odds of a value, which is what evidence shows. The tolerance is loose because more steps of the
+    solver gain nothing on unread authors (see benchmarks/README.md for both).
     """
     return OneVsRestClassifier(
-        LogisticRegression(C=inverse_regularisation, solver="liblinear", dual=True, tol=10.0, random_state=0)
+        LogisticRegression(C=inverse_regularisation, solver="liblinear", dual=True, tol=tolerance, random_state=0)
     )
 
 
@@ -123,6 +124,8 @@ class Classifier:
     def known_words(self, texts: Sequence[CleanText]) -> tuple[Floats, Floats]:
         """Return how many distinct words of each text the model knows, and their share of all its distinct words.
 
+        A misspelled word is known where it is one slip away from a known one.
+
         Parameters
         ----------
         texts : sequence of CleanText, length n_texts
@@ -133,9 +136,8 @@ class Classifier:
         share : ndarray of shape (n_texts,)
             In 0..1; 0 for a text without words.
         """
-        vocabulary = self._vocabulary
         words = [set(_find_words(text.text.lower())) for text in texts]
-        known = np.array([sum(word in vocabulary for word in found) for found in words], dtype=float)
+        known = np.array([sum(map(self._knows, found)) for found in words], dtype=float)
         return known, known / np.maximum([len(found) for found in words], 1)
 
     def probabilities(self, vectors: sparse.csr_matrix) -> dict[str, Floats]:
@@ -184,6 +186,15 @@ class Classifier:
     @cached_property
     def _vectorizer(self) -> FastVectorizer:
         return FastVectorizer(self.features)
+
+    def _knows(self, word: str) -> bool:
+        return word in self._vocabulary or (self._spelling is not None and self._spelling.known(word) is not None)
+
+    @cached_property
+    def _spelling(self) -> Spelling | None:
+        """What mends misspelled words, the same for all classes of words; `None` where too few words are known."""
+        classes: list[WordClasses] = [vectorizer.preprocessor for _, vectorizer in self.features.transformer_list[2:]]
+        return classes[0].spelling if classes else None
 
     @cached_property
     def _vocabulary(self) -> Mapping[str, int]:

@@ -91,9 +91,7 @@ class Composition:
         self._impact = np.array([impacts.index(o.impact) for o in self.outcomes])
         self._allowed = np.zeros((len(impacts), len(destinations)))
         self._allowed[self._impact, self._destination] = 1.0
-        self.families = matrix.impact_families
-        family_of = {t: matrix.impact_family(t) for t in matrix.issue_type_ids}
-        self._family = np.array([family_of[o.labels.issue_type] for o in self.outcomes])
+        self._family = np.array([matrix.impact_family(o.labels.issue_type) for o in self.outcomes])
         self.values = matrix.labels
         self.carries: dict[str, Floats] = {
             label: np.array([[float(getattr(o.labels, label) == v) for v in values] for o in self.outcomes])
@@ -117,8 +115,10 @@ class Composition:
         """
         within = self._within_destination(impact)
         for family, opinion in families.items():
-            members = self._family == family
-            within[:, members] = (within[:, members] + self._within_destination(opinion)[:, members]) / 2
+            second = self._within_destination(opinion)
+            # a head that was never shown an impact of this destination has no opinion of it
+            heard = (self._family == family) & (_times(opinion, self._allowed)[:, self._destination] > 0)
+            within = np.where(heard, (within + second) / 2, within)
         joint: Floats = destination[:, self._destination] * within
         return joint
 

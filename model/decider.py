@@ -93,7 +93,8 @@ class Decider:
         """
         verdicts = self.weigh(reading)
         sure = confidences(verdicts, self.policy)
-        surest_rule = max(self.policy.rule_precision.values(), default=0.0)
+        policy = self.policy
+        surest_rule = max((*policy.rule_precision.values(), *policy.rule_precision_unsure.values()), default=0.0)
         decisions = []
         for n, text in enumerate(texts):
             confidence = Confidence(*(round(float(sure[label][n]), 4) for label in UNSURE))

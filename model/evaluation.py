@@ -157,5 +157,5 @@ def slices(truth: pd.DataFrame, decided: pd.DataFrame, by: str, matrix: Matrix) 
         right = {label: _share((part[label] == said[label])[is_known]) for label, is_known in known.items()}
         shares = _severity_shares(part, said, matrix)
         del shares["dangerous_misses"]  # too few in a slice to mean anything
-        rows.append({by: value, "texts": len(part), **right, **shares})
+        rows.append({by: value, "texts": len(part), **{f"{label}_right": r for label, r in right.items()}, **shares})
     return pd.DataFrame(rows)

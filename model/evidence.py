@@ -29,7 +29,8 @@ def find_evidence(
     """Return the words that speak most for the issue type and the severity of a decision.
 
     The contribution of every n-gram is shared among the words that it spans, so that a reader sees words instead of
-    fragments. Where the severity is not the row's own, its words are those that speak for the impact that changed it.
+    fragments. Where the severity is not the row's own, its words are those that speak, in the head of all impacts, for
+    the impact that changed it.
 
     Parameters
     ----------

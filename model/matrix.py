@@ -251,14 +251,24 @@ class Matrix(Entry):
         return (owner, queue) in [(pair.owner, pair.queue) for pair in self.owner_queues(issue_type)]
 
     def impact_family(self, issue_type_id: str) -> str:
-        """Return the first of the issue types to which the same impacts apply as to this one."""
-        applies = [i.applies_to(issue_type_id) for i in self.impacts]
-        return next(t for t in self.issue_type_ids if [i.applies_to(t) for i in self.impacts] == applies)
+        """Return the first of the issue types to which the same impacts apply as to this one.
+
+        `KeyError` when there is no such issue type.
+        """
+        return self._impact_families[issue_type_id]
 
     @cached_property
     def impact_families(self) -> tuple[str, ...]:
         """Every family that `impact_family` names."""
-        return tuple(dict.fromkeys(self.impact_family(t) for t in self.issue_type_ids))
+        return tuple(dict.fromkeys(self._impact_families.values()))
+
+    @cached_property
+    def _impact_families(self) -> dict[str, str]:
+        first: dict[tuple[bool, ...], str] = {}
+        return {
+            issue_type: first.setdefault(tuple(i.applies_to(issue_type) for i in self.impacts), issue_type)
+            for issue_type in self.issue_type_ids
+        }
 
     def severity_after(self, issue_type_id: str, impact_id: str) -> str | None:
         """Return the severity of an issue type under an impact, `None` when the impact does not apply to it."""

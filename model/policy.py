@@ -130,7 +130,7 @@ def weigh(
     policy : Policy
     matrix : Matrix
     """
-    families = {f: heads[head] for f in composition.families if (head := family_head(f)) in heads}
+    families = {f: heads[head] for f in matrix.impact_families if (head := family_head(f)) in heads}
     joint = composition.joint(heads["destination"], heads["impact"], families)
     composed = composition.marginal(joint, "severity")
     shares = {"severity": policy.direct_share, "owner": 0.3, "queue": 0.3}

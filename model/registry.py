@@ -45,6 +45,7 @@ from model.errors import (
 )
 from model.matrix import Matrix
 from model.policy import Calibrator, Policy
+from model.text import clean
 from model.trained import TrainedModel
 
 _FORMAT = 1
@@ -184,10 +185,11 @@ class Registry:
             raise ModelCorruptError(f"version {version}: the artefact is not the one that was saved (digest differs)")
         try:
             classifier: Classifier = joblib.load(io.BytesIO(content))
-            policy = _policy(manifest["policy"])
+            model = TrainedModel(classifier, _policy(manifest["policy"]), matrix, version)
+            model.read([clean("Agents cannot log in")])  # makes what is made at first use: no request waits, or fails
         except _UNLOADABLE as error:
             raise ModelCorruptError(f"version {version}: the artefact cannot be loaded: {error}") from error
-        return TrainedModel(classifier, policy, matrix, version)
+        return model
 
     def out_of_group(self, version: str) -> pd.DataFrame:
         """Return what a version says of texts by authors whom it had not read, indexed by digest."""

@@ -1,8 +1,8 @@
 """Known words for misspelled ones.
 
-The index of symmetric deletes: a word with one letter missing, added or changed, or two neighbours swapped, has a form
-with one letter left out in common with the word that was meant, or is such a form itself. No distance to any other word
-is ever computed.
+Candidates come from an index of symmetric deletes: a word with one letter missing, added or changed, or two neighbours
+swapped, has a form with one letter left out in common with the word that was meant, or is such a form itself. So have
+some words that are further apart; only the few candidates are compared letter by letter.
 """
 
 from __future__ import annotations
@@ -49,22 +49,21 @@ class Spelling:
         return found
 
     def _near(self, word: str) -> str | None:
-        places = (self._index[form] for form in _forms(word) if form in self._index)
-        first = min(places, default=None)
-        return None if first is None else self.words[first]
+        places = sorted({place for form in _forms(word) for place in self._index.get(form, ())})
+        return next((self.words[place] for place in places if _is_one_slip(word, self.words[place])), None)
 
     @cached_property
     def _all(self) -> frozenset[str]:
         return frozenset(self.words)
 
     @cached_property
-    def _index(self) -> dict[str, int]:
-        """The place of the first word that has a form."""
-        index: dict[str, int] = {}
+    def _index(self) -> dict[str, list[int]]:
+        """The places of all words that have a form."""
+        index: dict[str, list[int]] = {}
         for place, word in enumerate(self.words):
             if _SHORTEST <= len(word) <= _LONGEST:
-                for form in _forms(word):
-                    index.setdefault(form, place)
+                for form in set(_forms(word)):
+                    index.setdefault(form, []).append(place)
         return index
 
     def __getstate__(self) -> tuple[str, ...]:
@@ -79,3 +78,14 @@ def _forms(word: str) -> Iterator[str]:
     yield word
     for place in range(len(word)):
         yield word[:place] + word[place + 1 :]
+
+
+def _is_one_slip(word: str, other: str) -> bool:
+    """Say whether one letter dropped, added or changed, or two neighbours swapped, make one word of the other."""
+    if len(word) > len(other):
+        word, other = other, word
+    at = next((n for n, (a, b) in enumerate(zip(word, other, strict=False)) if a != b), len(word))
+    if len(word) < len(other):
+        return len(other) - len(word) == 1 and word[at:] == other[at + 1 :]
+    rest, other_rest = word[at:], other[at:]
+    return rest[1:] == other_rest[1:] or (rest[1::-1] == other_rest[:2] and rest[2:] == other_rest[2:])

@@ -218,15 +218,19 @@ _POINTS_BELOW = re.compile(
         |same[ ]as|any[ ]news)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
-# The newest message says that it is over: what stands below it would only contradict it.
+# The newest message says that it is over: what stands below it would only contradict it. A question, a negation or a
+# condition takes that back, since an issue that is thrown away unread costs more than one that is read twice.
 _SAYS_OVER = re.compile(
     r"""\b(?:
-        (?:is|are|it's|been|got|has|now|confirmed|stands)[ ](?:fixed|resolved|solved|sorted|restored)
-      | (?:working|works|fine|ok|okay|good|back|up)[ ](?:(?:fine|well|ok)[ ])?(?:now|again)
-      | now[ ](?:it[ ])?(?:works|working)
-      | (?:please|pls|can|may)[ ](?:you[ ])?close | false[ ]alarm | (?:no|nothing)[ ]further
-      | (?:theek|thik|sahi)[ ]ho[ ]?ga?ya | ab[ ](?:chal[ ]raha|theek|thik|sahi)
+        (?:is|are|it's|all|been|got|now|confirmed)[ ](?:now[ ])?(?:fixed|resolved|solved|sorted|restored)
+      | (?:fixed|resolved|solved|working|works|fine|ok|okay|good)[ ](?:(?:fine|well|ok)[ ])?now
+      | (?:please|pls)[ ]close | false[ ]alarm | no(?:thing)?[ ]further | (?:theek|thik|sahi)[ ]ho[ ]?ga?ya
     )\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_TAKES_BACK = re.compile(
+    r"""\?|n't\b|\b(?:not|never|no[ ]one|nobody|none|cannot|until|till|unless|when|if|once|still|yet|but|except|again
+        |was|were|stopped|priority|urgent|asap|nahi|nahin|nhi|kab|abhi)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 _WORD = re.compile(r"[^\W\d_]{2,}")
@@ -236,10 +240,10 @@ _COVERING_NOTE = 40  # words at most in a message that only points at the one be
 
 def _stands_alone(message: str) -> bool:
     """Say whether the newest message of a thread can be understood, and must be, without the one below it."""
-    if _SAYS_OVER.search(message):
-        return True
     if _POINTS_BELOW.search(message) and len(message.split()) <= _COVERING_NOTE:
         return False
+    if _SAYS_OVER.search(message) and not _TAKES_BACK.search(message):
+        return True
     return len(_WORD.findall(_COVERING_WORDS.sub(" ", message))) >= _SELF_CONTAINED
 
 

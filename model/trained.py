@@ -63,7 +63,7 @@ class TrainedModel:
         heads = self.classifier.probabilities(self.classifier.vectors(texts) if vectors is None else vectors)
         for label in ("severity", "owner", "queue"):
             heads[label] = in_order(heads[label], self.classifier.classes(label), self.matrix.labels[label])
-        for family in filter(heads.__contains__, map(family_head, self.composition.families)):
+        for family in filter(heads.__contains__, map(family_head, self.matrix.impact_families)):
             heads[family] = in_order(heads[family], self.classifier.classes(family), self.classifier.classes("impact"))
         return Reading(heads, *self.classifier.known_words(texts))
 

@@ -95,7 +95,7 @@ def train(
 def _targets(examples: pd.DataFrame, matrix: Matrix) -> dict[str, list[str]]:
     targets = {label: examples[label].tolist() for label in ("severity", "owner", "queue", "impact")}
     families = [matrix.impact_family(t) if t else "" for t in examples["issue_type"]]
-    for family in matrix.impact_families:
+    for family in matrix.impact_families if len(matrix.impact_families) > 1 else ():
         among = zip(targets["impact"], families, strict=True)
         targets[family_head(family)] = [impact if its == family else "" for impact, its in among]
     return targets | {"destination": destinations_of(examples, matrix)}

@@ -19,6 +19,7 @@ from sklearn.pipeline import FeatureUnion
 
 from model.word_classes import UNKNOWN, WordClasses
 
+_LONGEST = 40  # letters of a word that is worth remembering
 _SHIFT = 1 - UNKNOWN  # makes every class a digit from 1 on
 _REMEMBERED = 200_000  # words; then all are forgotten, which bounds the memory of a long-lived process
 
@@ -75,7 +76,9 @@ class FastVectorizer:
             if ids is None:
                 if len(known) >= _REMEMBERED:
                     known.clear()
-                ids = known[word] = self._ngrams(f" {word} ")
+                ids = self._ngrams(f" {word} ")
+                if len(word) <= _LONGEST:
+                    known[word] = ids
             found += ids
         return found
 
@@ -98,6 +101,8 @@ class _ClassNgrams:
 
     def __init__(self, vectorizer: TfidfVectorizer) -> None:
         classes: WordClasses = vectorizer.preprocessor
+        if vectorizer.ngram_range != (1, 3):
+            raise ValueError(f"n-grams of word classes are one to three long, not {vectorizer.ngram_range}")
         self._class_of = classes.of
         self._base = max(classes.classes.values(), default=UNKNOWN) + _SHIFT + 1
         self._ids = {

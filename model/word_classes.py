@@ -20,6 +20,7 @@ from scipy import sparse
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.decomposition import TruncatedSVD
 from sklearn.preprocessing import normalize
+from threadpoolctl import threadpool_limits
 
 from model.spelling import Spelling
 
@@ -29,6 +30,7 @@ UNKNOWN = -1
 
 _WINDOW = 3  # words to each side that count as surroundings
 _SEEN = 4  # a word seen less often has no class
+_FEWEST = 30  # words that have a class; with fewer there is nothing to learn
 _DIMENSIONS = 60
 _SMOOTHING = 0.75
 _find_words = re.compile(WORD).findall
@@ -73,27 +75,27 @@ def learn_word_classes(texts: Sequence[str], sizes: Sequence[int] = SIZES) -> li
     ----------
     texts : sequence of str
     sizes : sequence of int
-        How many classes to make; one that exceeds half of the words is left out.
+        How many classes to make, each at most half as many as there are words.
 
     Returns
     -------
     list of WordClasses
-        One for each size that is left; the same for the same texts.
+        One for each size, the smallest first; the same for the same texts. None where there are too few words.
     """
     words = [_find_words(text.lower()) for text in texts]
     counts = Counter(word for found in words for word in found)
     # the most frequent first; a tie goes by the alphabet, so that the order of the texts does not matter
     seen = sorted((-count, word) for word, count in counts.items() if count >= _SEEN)
     vocabulary = {word: n for n, (_, word) in enumerate(seen)}
-    sizes = [size for size in sizes if 2 * size <= len(vocabulary)]
-    if not sizes:
+    if len(vocabulary) < _FEWEST:
         return []
-    vectors = _word_vectors(surroundings(words, vocabulary))
     spelling = Spelling(tuple(vocabulary))
     found = []
-    for size in sizes:
-        clusters = MiniBatchKMeans(size, n_init=1, batch_size=2048, random_state=0).fit_predict(vectors)
-        found.append(WordClasses(dict(zip(vocabulary, clusters.tolist(), strict=True)), spelling))
+    with threadpool_limits(1):  # sums in another order give other classes; and these are small
+        vectors = _word_vectors(surroundings(words, vocabulary))
+        for size in sorted({min(size, len(vocabulary) // 2) for size in sizes}):
+            clusters = MiniBatchKMeans(size, n_init=1, batch_size=2048, random_state=0).fit_predict(vectors)
+            found.append(WordClasses(dict(zip(vocabulary, clusters.tolist(), strict=True)), spelling))
     return found
 
 

@@ -198,7 +198,8 @@ def test_evaluate_the_rules_alone(run, few):
 def test_evaluate_by_a_column(run, few):
     parts = json.loads(run("evaluate", str(few), "--json", "--by", "severity").stdout)["slices"]["severity"]
     assert sum(part["texts"] for part in parts) == 3
-    assert {"severity", "texts", "owner", "queue", "coverage", "precision"} <= set(parts[0])
+    assert [part["severity"] for part in parts] == ["P0", "P1", "P3"]
+    assert {"texts", "severity_right", "owner_right", "queue_right", "coverage", "precision"} <= set(parts[0])
     assert "severity  texts" in run("evaluate", str(few), "--by", "severity").stdout
     refused = run("evaluate", str(few), "--by", "mood")
     assert refused.exit_code == 1

@@ -109,3 +109,27 @@ def test_a_row_has_the_same_digits_alone_and_among_many(everything, matrix):
         assert np.array_equal(many[n : n + 1], alone)
         for label in matrix.labels:
             assert np.array_equal(composition.marginal(many, label)[n], composition.marginal(alone, label)[0])
+
+
+def test_a_second_opinion_counts_half_within_its_family_by_hand(matrix):
+    composition = Composition(matrix, ["agent_portal_down", "other"], ["few", "full", "limited", "main"])
+    destination, impact = np.array([[0.6, 0.4]]), np.array([[0.1, 0.3, 0.2, 0.4]])
+    families = {matrix.impact_family("agent_portal_down"): np.array([[0.5, 0.5, 0.0, 0.0]])}
+    joint = composition.joint(destination, impact, families)
+    found = {(o.destination, o.impact): p for o, p in zip(composition.outcomes, joint[0], strict=True)}
+    assert found == pytest.approx(
+        {
+            ("agent_portal_down", "full"): 0.6 * (0.3 / 0.4 + 0.5) / 2,
+            ("agent_portal_down", "few"): 0.6 * (0.1 / 0.4 + 0.5) / 2,
+            ("other", "main"): 0.4 * 0.4 / 0.6,
+            ("other", "limited"): 0.4 * 0.2 / 0.6,
+        }
+    )
+
+
+def test_a_family_head_that_knows_no_impact_of_a_destination_is_not_heard(matrix):
+    composition = Composition(matrix, ["agent_portal_down"], ["few", "full", "question"])
+    family = matrix.impact_family("agent_portal_down")
+    shared = np.array([[0.2, 0.7, 0.1]])
+    joint = composition.joint(np.array([[1.0]]), shared, {family: np.array([[0.0, 0.0, 0.0]])})
+    assert np.array_equal(joint, composition.joint(np.array([[1.0]]), shared))

@@ -146,7 +146,7 @@ def test_confusion():
 def test_slices(matrix):
     truth = table(TRUTH, language=["en"] * 4 + ["hi"] * 4)
     found = slices(truth, table(DECIDED, REVIEW), "language", matrix).set_index("language")
-    assert found["severity"].to_dict() == {"en": 0.5, "hi": 0.5}
+    assert found["severity_right"].to_dict() == {"en": 0.5, "hi": 0.5}
     assert found["texts"].to_dict() == {"en": 4, "hi": 4}
     assert found["coverage"].to_dict() == {"en": 0.75, "hi": 0.75}
     assert found["p0_recall"]["en"] == 0.5

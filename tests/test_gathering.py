@@ -7,6 +7,7 @@ from conftest import NOW
 from model.gate import LEAST_LATEST
 from model.gathering import HELD_BACK, gather
 from model.outcomes import digests
+from model.text import clean
 
 LABELS = {"issue_type": "reports", "severity": "P3", "owner": "Ozonetel", "queue": "General"}
 ENOUGH = int(LEAST_LATEST / HELD_BACK)
@@ -34,6 +35,7 @@ def test_without_corrections_the_examples_are_distinct(tiny_examples, matrix):
     training_set = gather(tiny_examples, None, matrix)
     assert len(training_set.examples) == len(set(digests(tiny_examples["text"].tolist())))
     assert (training_set.corrections, training_set.corrections_until) == (0, None)
+    assert training_set.texts == [clean(text) for text in training_set.examples["text"]]
 
 
 @pytest.mark.parametrize("written", ["{}", "  {} ", "<p>{}</p>"])

@@ -377,6 +377,19 @@ def test_a_changed_fact_changes_the_answer(tmp_path, open_app):
     assert reply["escalation"][1]["email"] == "new@example.com"
 
 
+# --- Families of impacts ---
+
+
+def test_issue_types_with_the_same_impacts_are_one_family(matrix):
+    families = {t: matrix.impact_family(t) for t in matrix.issue_type_ids}
+    assert matrix.impact_families == ("agent_portal_down", "ivr_not_working", "other")
+    assert families["ivr_not_working"] == "ivr_not_working"
+    assert families["other"] == "other"
+    assert {f for t, f in families.items() if t not in ("ivr_not_working", "other")} == {"agent_portal_down"}
+    with pytest.raises(KeyError):
+        matrix.impact_family("nonsense")
+
+
 # --- Another company ---
 
 OTHER_MATRIX = """

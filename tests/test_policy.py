@@ -26,6 +26,7 @@ from model.policy import (
     decide_by_rules,
     explain,
     review_reasons,
+    rule_wins,
     weigh,
 )
 from model.rules import RuleHit
@@ -171,6 +172,25 @@ def test_review_reasons(matrix, changes, expected):
     reasons = review_reasons(**(usual | changes), policy=POLICY, matrix=matrix)
     assert reasons == expected
     assert set(reasons) <= set(REVIEW_REASONS)
+
+
+@pytest.mark.parametrize(
+    ("labels", "hit_labels", "confidence", "precision", "wins"),
+    [
+        (P2, P0, 0.5, 0.6, True),
+        (P2, P0, 0.5, 0.5, False),  # not surer than the model
+        (P2, P0, 0.8, 0.9, False),  # the model is sure
+        (P0, P2, 0.1, 0.9, False),  # no rule takes back a P0
+        (P0, P0, 0.1, 0.9, True),
+        (P2, P0, 0.5, None, False),  # never proved on unsure texts
+    ],
+)
+def test_a_rule_wins_only_where_the_model_is_unsure_and_it_has_proved_surer(
+    matrix, labels, hit_labels, confidence, precision, wins
+):
+    proved = {} if precision is None else {"a-rule": precision}
+    policy = replace(POLICY, rule_precision={"a-rule": 0.99}, rule_precision_unsure=proved)
+    assert rule_wins(hit(hit_labels), labels, Confidence(confidence, 0.99, 0.99), policy, matrix) is wins
 
 
 # --- Other deciders ---

@@ -54,6 +54,14 @@ def start(target, *arguments):
     return child
 
 
+def test_an_artefact_that_loads_but_cannot_read_is_refused(registry, save, matrix, monkeypatch):
+    version = save()
+    registry.load(version, matrix)
+    monkeypatch.delattr("model.word_classes.WordClasses.of")  # as if an earlier release had made the artefact
+    with pytest.raises(ModelCorruptError, match="cannot be loaded"):
+        registry.load(version, matrix)
+
+
 def damage(path, how):
     if how == "truncate":
         path.write_bytes(path.read_bytes()[:-100])

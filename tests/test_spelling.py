@@ -31,6 +31,17 @@ def test_what_is_further_away_is_not_known(word):
     assert Spelling(("agents",)).known(word) is None
 
 
+@pytest.mark.parametrize(
+    ("word", "other"), [("tops", "stop"), ("dirt", "edit"), ("refers", "prefer"), ("faded", "added"), ("abcd", "badc")]
+)
+def test_a_form_in_common_is_not_enough(word, other):
+    assert Spelling((other,)).known(word) is None
+
+
+def test_a_word_that_is_near_wins_over_a_more_frequent_one_that_only_looks_it():
+    assert Spelling(("stop", "tips")).known("tops") == "tips"
+
+
 def test_short_words_are_known_only_as_they_are():
     spelling = Spelling(("ivr", "pri"))
     assert spelling.known("ivr") == "ivr"

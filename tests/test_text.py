@@ -118,13 +118,36 @@ def test_a_note_that_cannot_stand_alone_keeps_the_message_below_it(note):
     [
         "Fixed now, please close.",
         "It is resolved, thank you",
-        "All good now. See the mails below for what it was.",
+        "All good now.",
         "ab theek ho gaya",
         "False alarm from our side.",
     ],
 )
 def test_word_that_it_is_over_stands_alone(note):
     assert clean(f"{note}\n\n> {ISSUE}").text == note
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "Following up again, please see below.",
+        "Bringing this up again.",
+        "This has not been resolved yet, please see below.",
+        "IVR not working now, see trailing mail",
+        "It stopped working again, see below",
+        "When can you close this?",
+        "Has this been resolved?",
+        "Until this is resolved we are idle",
+        "It's still not ok now.",
+        "Please close this on priority, see trail below",
+        "is it up now?",
+        "was working fine now dead",
+        "ab theek karo jaldi",
+        "theek ho gaya kya? abhi tak nahi",
+    ],
+)
+def test_a_note_that_does_not_say_that_it_is_over_keeps_the_message_below_it(note):
+    assert ISSUE in clean(f"{note}\n\n> {ISSUE}").text
 
 
 def test_marks_of_a_list_are_no_numbers():

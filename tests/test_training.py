@@ -106,3 +106,15 @@ def test_a_saved_model_decides_the_same(trained_state, tiny, matrix, rules, tiny
     saved = Router(matrix, rules, loaded).decide_many(texts, explain=True)
     fresh = Router(matrix, rules, tiny.model.named(loaded.version)).decide_many(texts, explain=True)
     assert saved == fresh
+
+
+def test_a_family_with_one_impact_goes_by_the_head_of_all(tiny_examples, matrix, rules, tiny):
+    ivr = tiny_examples["issue_type"] == "ivr_not_working"
+    one_impact = tiny_examples[~ivr | (tiny_examples["impact"] == "full")].reset_index(drop=True)
+    assert (one_impact["issue_type"] == "ivr_not_working").any()
+    heads = set(train(one_impact, matrix, rules, jobs=1).model.classifier.heads)
+    assert set(tiny.model.classifier.heads) - heads == {"impact of ivr_not_working"}
+
+
+def test_tiny_models_have_classes_of_words_too(tiny):
+    assert [name for name, _ in tiny.model.classifier.features.transformer_list[2:]] == ["classes_0"]

@@ -3,6 +3,7 @@
 import pickle
 
 import pytest
+from threadpoolctl import threadpool_limits
 
 from model.spelling import Spelling
 from model.text import clean
@@ -16,24 +17,27 @@ def texts(examples):
 
 def test_words_in_like_surroundings_share_a_class():
     people, parts = ("agents", "staff", "telecallers", "counsellors"), ("portal", "console", "toolbar", "page")
-    sentences = [
-        f"since monday {who} cannot open the {what} at all" for who in people for what in parts for _ in range(3)
-    ]
-    (classes,) = learn_word_classes(sentences, sizes=(6,))
+    sentences = [f"since monday {who} cannot open the {what} at all" for who in people for what in parts] * 3
+    sentences += [f"{other} words{other} stand{other} elsewhere{other}" for other in "abcdef"] * 4
+    (classes,) = learn_word_classes(sentences, sizes=(12,))
     assert len({classes.classes[who] for who in people}) == 1
     assert len({classes.classes[what] for what in parts}) == 1
     assert classes.classes["agents"] != classes.classes["portal"]
 
 
 def test_the_same_texts_give_the_same_classes(texts):
-    first, second = (learn_word_classes(texts, sizes=(50,)) for _ in range(2))
-    assert first == second
+    found = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            found.append(learn_word_classes(texts, sizes=(50, 400)))
+    assert found[0] == found[1]
+    assert found[0] == learn_word_classes(texts[::-1], sizes=(50, 400))
 
 
 def test_every_size_is_kept_and_its_classes_are_few_enough(texts):
     found = learn_word_classes(texts, sizes=(20, 100))
-    assert [len(set(each.classes.values())) <= size for each, size in zip(found, (20, 100), strict=True)] == [True] * 2
-    assert all(min(each.classes.values()) > UNKNOWN for each in found)
+    coarse, fine = (len(set(each.classes.values())) for each in found)
+    assert 10 < coarse <= 20 < fine <= 100
 
 
 @pytest.mark.parametrize("few", [[], [""], ["agent portal is down"] * 9, ["अ आ इ"] * 5])
