@@ -153,7 +153,7 @@ class Classifier:
         -------
         dict of str to ndarray of shape (n_texts, n_classes)
         """
-        sure = _sigmoid(vectors @ self._stacked[0] + self._stacked[1])
+        sure = _sigmoid((vectors @ self._stacked[0]).astype(np.float64) + self._stacked[1])
         found: dict[str, Floats] = {}
         for name, columns in self._columns.items():
             each = sure[:, columns]
@@ -211,9 +211,9 @@ class Classifier:
         return columns
 
     @cached_property
-    def _stacked(self) -> tuple[Floats, Floats]:
+    def _stacked(self) -> tuple[npt.NDArray[np.float32], Floats]:
         fitted = [estimator for head in self.heads.values() for estimator in head.estimators_]
-        weights = np.ascontiguousarray(np.vstack([estimator.coef_ for estimator in fitted]).T, dtype=np.float64)
+        weights = np.ascontiguousarray(np.vstack([estimator.coef_ for estimator in fitted]).T, dtype=np.float32)
         return weights, np.concatenate([estimator.intercept_ for estimator in fitted])
 
     def __getstate__(self) -> dict[str, object]:

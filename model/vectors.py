@@ -139,5 +139,6 @@ def _weigh(found: list[list[int]], idf: Floats, weight: float) -> sparse.csr_mat
     values = (1.0 + np.log(counts)) * idf[columns]
     norms = np.sqrt(np.bincount(rows, values * values, minlength=len(found)))
     values *= weight / norms[rows]
+    values = values.astype(np.float32)  # as the weights of the heads are: half the memory, and twice the speed
     ends = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(found)))])
     return sparse.csr_matrix((values, columns, ends), shape=(len(found), len(idf)))
