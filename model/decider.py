@@ -10,6 +10,8 @@ from model.decision import Alternative, Confidence, Decision, Labels
 from model.matrix import Matrix
 from model.policy import (
     EMPTY_TEXT,
+    PART_DISAGREES,
+    SURE_PART,
     UNKNOWN_WORDS,
     UNSURE,
     Policy,
@@ -48,6 +50,22 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class PartsReading:
+    """What a classifier makes of the parts of some texts.
+
+    Attributes
+    ----------
+    reading : Reading
+        Of all parts.
+    text : tuple of int
+        Which text each part is of.
+    """
+
+    reading: Reading
+    text: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Decider:
     """Decides by a policy.
 
@@ -72,6 +90,7 @@ class Decider:
         texts: Sequence[CleanText],
         reading: Reading,
         match: Callable[[CleanText], RuleHit | None],
+        read_parts: Callable[[Sequence[int]], PartsReading | None],
         *,
         alternatives: bool = False,
     ) -> list[Decision]:
@@ -84,6 +103,9 @@ class Decider:
             What the classifier makes of them.
         match : callable
             Returns what the rules say of a text.
+        read_parts : callable
+            Returns what the classifier makes of the parts of the texts with the given places, `None` where there are no
+            parts; it may return parts of other texts too.
         alternatives : bool, default False
             Whether to name other labels that were considered.
 
@@ -104,7 +126,34 @@ class Decider:
             if alternatives and decision.decided_by == "model":
                 decision = replace(decision, alternatives=self._alternatives(verdicts, n))
             decisions.append(decision)
+        for n in self._hiding_the_worst(decisions, read_parts):
+            decisions[n] = replace(decisions[n], review_reasons=(PART_DISAGREES,))
         return decisions
+
+    def _hiding_the_worst(
+        self, decisions: Sequence[Decision], read_parts: Callable[[Sequence[int]], PartsReading | None]
+    ) -> set[int]:
+        """Return the texts nobody is to look at, called two or more steps too low for one of their parts.
+
+        What lowers a severity often stands beside what it lowers, so only a part about another issue type counts.
+        """
+        worst, *too_low = self.matrix.severity_ids[0], *self.matrix.severity_ids[2:]
+        waved_through = {
+            n: d.labels.issue_type
+            for n, d in enumerate(decisions)
+            if d.decided_by == "model" and not d.needs_review and d.labels.severity in too_low
+        }
+        parts = read_parts(list(waved_through)) if waved_through else None
+        if parts is None:
+            return set()
+        verdicts = self.weigh(parts.reading)
+        sure = confidences(verdicts, self.policy)["severity"] >= SURE_PART
+        said = (self.composition.outcomes[k].labels for k in verdicts.outcome)
+        return {
+            n
+            for n, is_sure, labels in zip(parts.text, sure, said, strict=True)
+            if is_sure and labels.severity == worst and waved_through.get(n, labels.issue_type) != labels.issue_type
+        }
 
     def _decide(
         self,

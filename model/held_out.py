@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import compress
 
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
 from model.composition import Composition, Floats
-from model.decider import Decider, Reading
+from model.decider import Decider, PartsReading, Reading
 from model.decision import Decision
 from model.matrix import Matrix
 from model.policy import UNSURE, Calibrator, Policy, Verdicts, confidences
@@ -37,11 +38,14 @@ class HeldOut:
         Of these rows.
     composition : Composition
         Of the classes that the fold's model knows.
+    parts : PartsReading or None
+        What it makes of the parts of these texts, by their place among the rows.
     """
 
     rows: np.ndarray
     reading: Reading
     composition: Composition
+    parts: PartsReading | None = None
 
 
 def fit_policy(
@@ -139,6 +143,10 @@ def _rule_precision(hits: Iterable[RuleHit | None], severities: Iterable[str]) -
     return {rule: round((sum(right) + 5) / (len(right) + 10), 4) for rule, right in sorted(fired.items())}
 
 
+def _all_parts(held_out: HeldOut, _: Sequence[int]) -> PartsReading | None:
+    return held_out.parts
+
+
 def cross_decide(
     parts: Sequence[HeldOut],
     examples: pd.DataFrame,
@@ -158,6 +166,7 @@ def cross_decide(
     for k, part in enumerate(parts):
         policy = fit_policy([*parts[:k], *parts[k + 1 :]], examples, hits, matrix)
         decider = Decider(part.composition, policy, matrix)
-        made = decider.decide([texts[n] for n in part.rows], part.reading, found.get)
+        read_parts = partial(_all_parts, part)
+        made = decider.decide([texts[n] for n in part.rows], part.reading, found.get, read_parts)
         decisions |= dict(zip(part.rows.tolist(), made, strict=True))
     return [decisions[n] for n in range(len(texts))]

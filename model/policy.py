@@ -23,7 +23,12 @@ NO_ISSUE = "no-issue"
 UNSURE = {"severity": "unsure-severity", "owner": "unsure-owner", "queue": "unsure-queue"}
 NO_RULE = "no-rule-matches"
 RULES_DISAGREE = "rules-disagree-on-most-severe"
-REVIEW_REASONS = (EMPTY_TEXT, UNKNOWN_WORDS, NO_ISSUE, *UNSURE.values(), NO_RULE, RULES_DISAGREE)
+PART_DISAGREES = "part-is-most-severe"
+REVIEW_REASONS = (EMPTY_TEXT, UNKNOWN_WORDS, NO_ISSUE, *UNSURE.values(), NO_RULE, RULES_DISAGREE, PART_DISAGREES)
+
+# How sure a part of a text must be of the most severe class to send to a person a whole that is called two or more
+# steps less.
+SURE_PART = 0.93
 
 _TINY = 1e-6
 

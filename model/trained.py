@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from scipy import sparse
 
 from model.classifier import Classifier, Floats
 from model.composition import Composition, family_head
-from model.decider import Decider, Reading
+from model.decider import Decider, PartsReading, Reading
 from model.decision import Decision
 from model.evidence import find_evidence
 from model.matrix import Matrix
+from model.parts import parts_of
 from model.policy import Policy
 from model.rules import Rules
 from model.text import CleanText
@@ -67,6 +68,13 @@ class TrainedModel:
             heads[family] = in_order(heads[family], self.classifier.classes(family), self.classifier.classes("impact"))
         return Reading(heads, *self.classifier.known_words(texts))
 
+    def read_parts(self, texts: Sequence[CleanText], places: Sequence[int]) -> PartsReading | None:
+        """Return what the classifier makes of the parts of some of the texts, `None` where they have none."""
+        parts = [(n, part) for n in places for part in parts_of(texts[n])]
+        if not parts:
+            return None
+        return PartsReading(self.read([part for _, part in parts]), tuple(n for n, _ in parts))
+
     def decide(self, texts: Sequence[CleanText], rules: Rules, *, explain: bool = True) -> list[Decision]:
         """Decide the labels of several texts.
 
@@ -83,7 +91,9 @@ class TrainedModel:
         list of Decision, length n_texts
         """
         vectors = self.classifier.vectors(texts)
-        decisions = self._decider.decide(texts, self.read(texts, vectors), rules.match, alternatives=explain)
+        decisions = self._decider.decide(
+            texts, self.read(texts, vectors), rules.match, partial(self.read_parts, texts), alternatives=explain
+        )
         if explain:
             decisions = [
                 replace(d, evidence=find_evidence(self.classifier, text, vectors[n], d, self.matrix))

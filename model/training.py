@@ -165,4 +165,5 @@ def _match(rules: Rules, texts: list[CleanText]) -> list[RuleHit | None]:
 def _fit_and_read(work: _Work, fit: np.ndarray, rows: np.ndarray) -> HeldOut:
     """Fit on one part of the texts and read the other; only what was read travels back, not the classifier."""
     model = TrainedModel(work.fit(fit), Policy(), work.matrix)
-    return HeldOut(rows, model.read([work.texts[n] for n in rows]), model.composition)
+    texts = [work.texts[n] for n in rows]
+    return HeldOut(rows, model.read(texts), model.composition, model.read_parts(texts, range(len(texts))))

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
 from model.composition import Composition, outcomes
+from model.decider import Decider, PartsReading, Reading
 from model.decision import Confidence, Decision, Evidence, Labels
 from model.policy import (
     EMPTY_TEXT,
     NO_ISSUE,
     NO_RULE,
+    PART_DISAGREES,
     REVIEW_REASONS,
     RULES_DISAGREE,
     UNKNOWN_WORDS,
@@ -191,6 +193,48 @@ def test_a_rule_wins_only_where_the_model_is_unsure_and_it_has_proved_surer(
     proved = {} if precision is None else {"a-rule": precision}
     policy = replace(POLICY, rule_precision={"a-rule": 0.99}, rule_precision_unsure=proved)
     assert rule_wins(hit(hit_labels), labels, Confidence(confidence, 0.99, 0.99), policy, matrix) is wins
+
+
+# --- Parts of a text ---
+
+
+def reading(composition, matrix, *said):
+    usual = {"owner": np.array([[0.99, 0.01]]), "queue": np.array([[0.99, 0.01]])}
+    each = [heads(composition, matrix, **one) | usual for one in said]
+    stacked = {name: np.vstack([one[name] for one in each]) for name in each[0]}
+    return Reading(stacked, np.full(len(said), 9.0), np.ones(len(said)))
+
+
+def sure_of(composition, matrix, issue_type, severity, share=0.99):
+    others = (1 - share) / (len({o.destination for o in composition.outcomes}) - 1)
+    destinations = {o.destination: others for o in composition.outcomes} | {issue_type: share}
+    return {"destination": destinations, "impact": {"full": 1.0}, "severity": {severity: 1.0}}
+
+
+@pytest.mark.parametrize(
+    ("part", "share", "reasons"),
+    [
+        ("agent_portal_down", 0.99, (PART_DISAGREES,)),
+        ("agent_portal_down", 0.3, ()),  # the part is not sure
+        ("pri_down", 0.99, ()),  # no P0
+    ],
+)
+def test_a_sure_p0_in_one_part_sends_the_whole_to_a_person(composition, matrix, part, share, reasons):
+    whole = reading(composition, matrix, sure_of(composition, matrix, "reports", "P3"))
+    severity = matrix.row_severity(part)
+    said = [sure_of(composition, matrix, "reports", "P3"), sure_of(composition, matrix, part, severity, share)]
+    parts = PartsReading(reading(composition, matrix, *said), (0, 0))
+    [decision] = Decider(composition, Policy(), matrix).decide([clean("x y")], whole, lambda _: None, lambda _: parts)
+    assert decision.labels.issue_type == "reports"
+    assert decision.review_reasons == reasons
+
+
+def test_what_lowers_a_p0_beside_it_is_no_reason_for_a_review(composition, matrix):
+    lowered = sure_of(composition, matrix, "agent_portal_down", "P2") | {"impact": {"few": 1.0}}
+    whole = reading(composition, matrix, lowered)
+    parts = PartsReading(reading(composition, matrix, sure_of(composition, matrix, "agent_portal_down", "P0")), (0,))
+    [decision] = Decider(composition, Policy(), matrix).decide([clean("x y")], whole, lambda _: None, lambda _: parts)
+    assert (decision.labels.severity, decision.review_reasons) == ("P2", ())
 
 
 # --- Other deciders ---
