@@ -18,7 +18,7 @@ from model.text import clean
         ("reports slow and agent portal down", ["reports slow", "agent portal down"]),
         (
             "1) new user 2) chat widget dead 3) training",
-            ["1) new user", "numfew) chat widget dead", "numfew) training"],
+            ["new user", "numfew) chat widget dead", "numfew) training"],
         ),
         ("login nahi ho raha। रिपोर्ट धीमी है।", ["login nahi ho raha।", "रिपोर्ट धीमी है।"]),
         ("one line\nanother line", ["one line", "another line"]),
