@@ -97,3 +97,23 @@ def test_it_runs_without_a_screen_and_ends_in_a_page(
     assert f"{LEAST_LATEST} latest corrections, which neither had read" in page
     assert page.count("data:image/png") >= 13  # counts; for both comparisons four confusions, calibration, coverage
     assert "Traceback" not in page
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # of the kernel's and the exporter's libraries
+def test_a_promotion_that_was_asked_for_and_refused_is_an_error_on_a_whole_page(
+    tmp_path, monkeypatch, tiny, tiny_examples, tiny_kept
+):
+    monkeypatch.chdir(NOTEBOOK.parent.parent)
+    registry = Registry(tmp_path / "state" / "models")
+    old = registry.save(tiny.model, created_at=NOW, data={}, metrics={}, out_of_group=tiny_kept)
+    registry.promote(old, promoted_at=NOW)
+    few = tiny_examples[~tiny_examples["group"].str.startswith("matrix")]  # what has read less is worse
+    few.to_csv(tmp_path / "examples.csv", index=False)
+    parameters = {"examples": str(tmp_path / "examples.csv"), "state_dir": str(tmp_path / "state"), "promote": True}
+    with pytest.raises(papermill.exceptions.PapermillExecutionError, match="PromotionRefusedError"):
+        papermill.execute_notebook(
+            str(NOTEBOOK), str(tmp_path / "done.ipynb"), parameters, kernel_name="python3", progress_bar=False
+        )
+    assert registry.champion().version == old
+    assert "must not be promoted" in str(nbformat.read(tmp_path / "done.ipynb", as_version=4))
