@@ -308,6 +308,8 @@ def _check_paths(source: Path | None, target: Path | None, options: BatchOptions
         raise BatchError(f"{target}: is the input; give the output another name")
     if options.resume and target is None:
         raise BatchError("--resume needs an output file: standard output cannot be gone on with")
+    if options.scheduler and options.backend != "dask":
+        raise BatchError("--scheduler is for a Dask cluster: give --backend dask too")
     if options.chunk_rows < 1 or (options.jobs is not None and options.jobs < 1):
         raise BatchError("chunk rows and jobs must be at least 1")
 

@@ -81,6 +81,8 @@ def test_dry_run_shows_labels_and_writes_nothing(run):
         (["in.csv", "-o", "no/out.csv"], 1, "there is no folder"),
         (["in.csv", "-o", "-", "--resume"], 1, "--resume"),
         (["in.csv", "-o", "out.csv", "--backend", "dask"], 1, "--scheduler"),
+        (["in.csv", "-o", "out.csv", "--scheduler", "tcp://127.0.0.1:1"], 1, "give --backend dask too"),
+        (["in.csv", "-o", "out.csv", "--sheet", "Export"], 1, "the file is csv, not XLSX"),
         (["in.csv", "-o", "out.csv", "--jobs", "0"], 2, "--jobs"),
         (["in.csv", "-o", "out.csv", "--encoding", "klingon"], 1, "klingon"),
     ],

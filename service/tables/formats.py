@@ -26,8 +26,12 @@ def open_reader(source: Source, *, delimiter: str | None = None, sheet: str | No
     Raises
     ------
     BatchError
-        When the table has no header or is broken.
+        When the table has no header or is broken, or what is given does not go with its format.
     """
+    if sheet is not None and source.format != "xlsx":
+        raise BatchError(f"{source.name}: a sheet is named, but the file is {source.format}, not XLSX")
+    if delimiter is not None and source.format not in ("csv", "tsv"):
+        raise BatchError(f"{source.name}: a delimiter is given, but the file is {source.format}, not CSV or TSV")
     if source.format == "xlsx":
         return SheetReader(source, sheet)
     if source.format in ("json", "jsonl"):
