@@ -109,7 +109,7 @@ def _watch(pid: int, is_alive: Callable[[], bool], peak: dict[str, float]) -> No
     while is_alive():
         try:
             processes = (root, *root.children(recursive=True))
-            sizes = [process.memory_info().rss for process in processes]
+            sizes = [process.memory_full_info().pss for process in processes]  # what is shared counts once in the sum
             cpu |= {process.pid: sum(process.cpu_times()[:2]) for process in processes}
         except psutil.NoSuchProcess:
             continue
