@@ -115,7 +115,7 @@ def _watch(pid: int, is_alive: Callable[[], bool], peak: dict[str, float]) -> No
             continue
         peak["total"], peak["one"] = max(peak["total"], sum(sizes)), max(peak["one"], *sizes)
         peak["cpu"] = sum(cpu.values())
-        time.sleep(0.05)
+        time.sleep(0.5)
 
 
 def main() -> None:

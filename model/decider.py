@@ -92,6 +92,7 @@ class Decider:
         match: Callable[[CleanText], RuleHit | None],
         read_parts: Callable[[Sequence[int]], PartsReading | None],
         *,
+        surest_rules: tuple[float, float] = (1.0, 1.0),
         alternatives: bool = False,
     ) -> list[Decision]:
         """Decide the labels of several texts.
@@ -106,6 +107,9 @@ class Decider:
         read_parts : callable
             Returns what the classifier makes of the parts of the texts with the given places, `None` where there are no
             parts; it may return parts of other texts too.
+        surest_rules : pair of float, default (1.0, 1.0)
+            The confidences, for the most severe class and for others, from which no rule is asked; see
+            `policy.surest_rules`.
         alternatives : bool, default False
             Whether to name other labels that were considered.
 
@@ -115,13 +119,15 @@ class Decider:
         """
         verdicts = self.weigh(reading)
         sure = confidences(verdicts, self.policy)
-        policy = self.policy
-        surest_rule = max((*policy.rule_precision.values(), *policy.rule_precision_unsure.values()), default=0.0)
+        sure_enough = dict.fromkeys(self.matrix.severity_ids, surest_rules[1]) | {
+            self.matrix.severity_ids[0]: surest_rules[0]
+        }
         decisions = []
         for n, text in enumerate(texts):
             confidence = Confidence(*(round(float(sure[label][n]), 4) for label in UNSURE))
+            said = self.composition.outcomes[verdicts.outcome[n]].labels.severity
             # A rule can only speak against the model where it has proved to be surer; matching takes time.
-            hit = match(text) if confidence.severity < surest_rule or not reading.share[n] else None
+            hit = match(text) if confidence.severity < sure_enough[said] or not reading.share[n] else None
             decision = self._decide(text, n, verdicts, confidence, float(reading.share[n]), hit)
             if alternatives and decision.decided_by == "model":
                 decision = replace(decision, alternatives=self._alternatives(verdicts, n))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +57,15 @@ _DISCLAIMER = re.compile(
     re.IGNORECASE | re.MULTILINE | re.VERBOSE,
 )
 # Words of a covering note: they say nothing of an issue, so the message below them is kept.
-_COVERING_WORDS = re.compile(
-    r"""\b(?:hi|hello|dear|team|sir|madam|all|everyone|folks|guys|please|pls|plz|kindly|do|the|needful|see|check|find|look|refer|revert|respond|reply|help|
-        assist|urgent(?:ly)?|asap|priority|on|at|it|to|this|that|into|in|below|above|trail(?:ing)?|mail|e-?mail|thread|message|fyi|fya|pfb|pfa|any|update|status|
-        still|waiting|awaiting|pending|for|your|you|can|could|someone|we|i|am|are|is|there|forwarding|forwarded|fwd|as|discussed|requested|thanks|thank|and|
-        again|gentle|reminder|follow(?:ing)?|up|issue|ticket|not|resolved|yet|what|about|from|our|client|customer|colleague|sharing|details)\b""",
-    re.IGNORECASE | re.VERBOSE,
-)
+_COVERING = """
+hi hello dear team sir madam all everyone folks guys please pls plz kindly do the needful see check find look refer
+revert respond reply help assist urgent urgently asap priority on at it to this that into in below above trail
+trailing mail email thread message fyi fya pfb pfa any update status still waiting awaiting pending for your you can
+could someone we i am are is there forwarding forwarded fwd as discussed requested thanks thank and again gentle
+reminder follow following up issue ticket not resolved yet what about from our client customer colleague sharing
+details
+"""
+_COVERING_WORDS = frozenset(_COVERING.split())
 _POINTS_BELOW = re.compile(
     r"""\b(?:below|beneath|underneath|forward(?:ing|ed)|(?:mail|email)[ ]chain|trail(?:ing)?[ ]?mail
         |same[ ]as|any[ ]news)\b""",
@@ -91,11 +94,12 @@ _COVERING_NOTE = 40  # words at most in a message that only points at the one be
 
 def _stands_alone(message: str) -> bool:
     """Say whether the newest message of a thread can be understood, and must be, without the one below it."""
-    if _POINTS_BELOW.search(message) and len(message.split()) <= _COVERING_NOTE:
+    if len(message.split()) <= _COVERING_NOTE and _POINTS_BELOW.search(message):
         return False
-    if _SAYS_OVER.search(message) and not _TAKES_BACK.search(message):
+    telling = (word for word in _WORD.findall(message.lower()) if word not in _COVERING_WORDS)
+    if sum(1 for _ in islice(telling, _SELF_CONTAINED)) == _SELF_CONTAINED:
         return True
-    return len(_WORD.findall(_COVERING_WORDS.sub(" ", message))) >= _SELF_CONTAINED
+    return bool(_SAYS_OVER.search(message)) and not _TAKES_BACK.search(message)
 
 
 def older_messages(text: str) -> Iterator[Edit]:

@@ -6,6 +6,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 Scope = Literal["text", "sentence", "clause"]
@@ -48,19 +49,30 @@ class Found:
 
 
 class _Phrase:
-    """A compiled phrase of several words: `starts` are the words, or beginnings of words, that it cannot do without."""
+    """A phrase of several words.
+
+    `starts` are the words, or beginnings of words, that it cannot do without. A pattern is slow to search for, so its
+    fragments are looked for before.
+    """
 
     def __init__(self, phrase: str) -> None:
         tokens = [token for token in re.split(r"[^\w\u0900-\u0963*]+", phrase) if token.strip("*")]
         self.starts = frozenset(token.split("*")[0] for token in tokens if not token.startswith("*"))
-        self._fragments = tuple(part for token in tokens for part in token.split("*")[1:] if part)
+        stretches = (_spaced(stretch) for stretch in phrase.split("..."))
+        self._fragments = tuple(part for stretch in stretches for part in stretch.split("*") if part.strip())
         whole = [token for token in tokens if "*" not in token]
         self.key = max(whole or self.starts, key=len, default="")
-        self._pattern = re.compile(_pattern(phrase))
+        self._phrase = phrase
 
-    def find(self, text: str) -> list[tuple[int, int]]:
-        if self._fragments and not all(part in text for part in self._fragments):
-            return []
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        """Made when it is needed first: few phrases ever are, and all would take a second."""
+        return re.compile(_pattern(self._phrase))
+
+    def find(self, text: str, spaced: str) -> list[tuple[int, int]]:
+        for fragment in self._fragments:
+            if fragment not in spaced:
+                return []
         return [match.span() for match in self._pattern.finditer(text)]
 
 
@@ -97,9 +109,9 @@ class Phrases:
             elif phrase.endswith("*") and _WORDS.fullmatch(phrase[:-1]):
                 self._beginnings[phrase[:-1]] = number
             else:
-                compiled = _Phrase(phrase)
-                self._starts |= compiled.starts
-                self._by_key.setdefault(compiled.key, []).append((number, compiled))
+                longer = _Phrase(phrase)
+                self._starts |= longer.starts
+                self._by_key.setdefault(longer.key, []).append((number, longer))
         return self._numbers[phrase]
 
     def find(self, text: str) -> Found:
@@ -114,9 +126,10 @@ class Phrases:
             starts.update(begun)
             for number in numbers:
                 found.setdefault(number, []).extend(spans)
+        spaced = _spaced(text)
         for key in starts & self._by_key.keys():
             for number, phrase in self._by_key[key]:
-                if phrase.starts <= starts and (places := phrase.find(text)):
+                if phrase.starts <= starts and (places := phrase.find(text, spaced)):
                     found[number] = places
         return self._found(_Parts(text).place(found))
 
@@ -211,6 +224,11 @@ class Condition:
             for span in found.spans[number]:
                 by_part.setdefault(span.part(self.scope), span)
         return by_part
+
+
+def _spaced(text: str) -> str:
+    """Return a text with one blank for all that may stand between two words of a phrase."""
+    return " ".join(text.replace(",", " ").replace("-", " ").split())
 
 
 def _pattern(phrase: str) -> str:

@@ -240,6 +240,29 @@ def rule_wins(hit: RuleHit, labels: Labels, confidence: Confidence, policy: Poli
     return unsure and not lowers_worst and policy.rule_precision_unsure.get(hit.rule, 0.0) > confidence.severity
 
 
+def surest_rules(policy: Policy, severities: Mapping[str, frozenset[str]], matrix: Matrix) -> tuple[float, float]:
+    """Return the confidences from which no rule can change what the model says.
+
+    Parameters
+    ----------
+    policy : Policy
+    severities : mapping of str to frozenset of str
+        What each rule can give.
+    matrix : Matrix
+
+    Returns
+    -------
+    for_worst, for_others : float
+        For texts that the model calls the most severe, and for the others.
+    """
+    worst = frozenset(matrix.severity_ids[:1])
+    precision = {rule: policy.rule_precision.get(rule, 0.0) for rule in severities}
+    objects_to_worst = [precision[rule] for rule, given in severities.items() if given - worst]
+    says_worst = [precision[rule] for rule, given in severities.items() if given & worst]
+    wins = [policy.rule_precision_unsure.get(rule, 0.0) for rule in severities]
+    return max((*objects_to_worst, *wins), default=0.0), max((*says_worst, *wins), default=0.0)
+
+
 def decide_by_rules(text: CleanText, hit: RuleHit | None, matrix: Matrix) -> Decision:
     """Return the decision of the rules alone, or the default that asks for a person."""
     if hit is None:

@@ -117,6 +117,11 @@ class Rules:
     words : mapping of str to tuple of str
         The named lists of phrases.
 
+    Attributes
+    ----------
+    severities : dict of str to frozenset of str
+        The severities that each issue rule can give.
+
     Raises
     ------
     RulesError
@@ -138,6 +143,7 @@ class Rules:
         self._issue = [(rule, self._condition(rule)) for rule in issue_rules]
         self._impact = [(rule, self._condition(rule)) for rule in impact_rules]
         self._aside = [self._condition(rule) for rule in aside_rules]
+        self.severities = {rule.name: self._severities(rule) for rule in issue_rules}
 
     def match(self, text: CleanText) -> RuleHit | None:
         """Return what the first matching rules say of a text, `None` when no issue rule matches."""
@@ -159,6 +165,11 @@ class Rules:
             return Condition(self._phrases, groups, _spelt_out(rule.none, self._words), rule.within)
         except KeyError as error:
             raise RulesError(f"rule {rule.name!r}: no list of words is named {error.args[0]!r}") from error
+
+    def _severities(self, rule: IssueRule) -> frozenset[str]:
+        impacts = [rule.impact] if rule.impact else [impact.id for impact in self.matrix.impacts]
+        found = (self.matrix.severity_after(rule.issue_type, impact) for impact in impacts)
+        return frozenset(filter(None, found))
 
     def _hit(self, text: CleanText, found: Found, rule: IssueRule, spans: list[Span]) -> RuleHit:
         impact, impact_rule, impact_spans = self._find_impact(found, rule)

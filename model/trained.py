@@ -16,7 +16,7 @@ from model.decision import Decision
 from model.evidence import find_evidence
 from model.matrix import Matrix
 from model.parts import parts_of
-from model.policy import Policy
+from model.policy import Policy, surest_rules
 from model.rules import Rules
 from model.text import CleanText
 
@@ -92,7 +92,12 @@ class TrainedModel:
         """
         vectors = self.classifier.vectors(texts)
         decisions = self._decider.decide(
-            texts, self.read(texts, vectors), rules.match, partial(self.read_parts, texts), alternatives=explain
+            texts,
+            self.read(texts, vectors),
+            rules.match,
+            partial(self.read_parts, texts),
+            surest_rules=surest_rules(self.policy, rules.severities, self.matrix),
+            alternatives=explain,
         )
         if explain:
             decisions = [
