@@ -213,13 +213,18 @@ class _Job:
     def _identity(self) -> Mapping[str, str]:
         """Return what must not change between a killed run and the one that resumes it."""
         options = self._options
-        settings = (
-            *(self._format, self._columns, self._added, options.compare, options.chunk_rows, options.sheet),
-            *(self._source.format, self._source.encoding, options.delimiter),
-        )
-        return {
+        settings = {
+            "--input-format": self._source.format,
+            "--output-format": self._format,
+            "--encoding": self._source.encoding,
+            "--delimiter": options.delimiter,
+            "--sheet": options.sheet,
+            "--text": self._columns,
+            "--compare": options.compare,
+            "--chunk-rows": options.chunk_rows,
+        }
+        return {name: repr(value) for name, value in settings.items()} | {
             "input": self._source.digest,
-            "options": hashlib.sha256(repr(settings).encode()).hexdigest(),
             "model": self._router.model_version or "",
             "matrix": self._router.matrix.digest,
             "corrections": _corrections_digest(self._router),

@@ -22,11 +22,13 @@ from service.compare import Confusion
 from service.live import open_router
 from service.settings import Settings
 from service.summary import COUNTED, Summary
+from service.tables.output import can_be_resumed
 from service.tables.sources import FORMATS
 
 MALFORMED = 3  # exit code when all rows are labelled, but some records were no rows
 INTERRUPTED = 130
 _LINE_SECONDS = 10.0  # between two lines of progress where there is no terminal
+_WIDE = 130  # columns of a terminal in which each label has one of its own
 _DELIMITERS = {"tab": "\t", r"\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
 
 
@@ -80,7 +82,9 @@ def label(source: Path | None, target: str | None, dry_run: bool, **given: Any) 
         with _progress() as on_progress:
             summary = label_file(source, out, open_router(Settings.from_env()), options, on_progress=on_progress)
     except KeyboardInterrupt:
-        click.echo("interrupted; the same command with --resume goes on from here", err=True)
+        resumable = out is not None and can_be_resumed(out)
+        goes_on = "the same command with --resume goes on from here" if resumable else "nothing was kept"
+        click.echo(f"interrupted; {goes_on}", err=True)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # who read standard output has seen enough
         sys.stderr.close()
@@ -170,11 +174,16 @@ def _show_preview(first: Preview) -> None:
         raise BatchError("there is no ticket in the file")
     console = Console(highlight=False)
     console.print(Text(_printable(f"text from: {', '.join(first.text_columns)}")), soft_wrap=True)
-    table = Table("line", "text", "severity", "owner", "queue", "issue type", "confidence", "review")
+    wide = console.width >= _WIDE
+    names = ("severity", "owner", "queue", "issue type", "confidence", "review") if wide else ("labels",)
+    table = Table("line", "text", *names)
     for number, text, ours in first.tickets:
         review = ours.review_reasons if ours.needs_review else ""
-        excerpt = Text(_printable(text)[:80], overflow="ellipsis", no_wrap=True)
         labels = (ours.severity, ours.owner, ours.queue, ours.issue_type, ours.confidence, review)
+        if not wide:
+            where, sure = ", ".join(labels[:3]), " ".join(labels[3:5])
+            labels = ("\n".join(filter(None, (where, sure, review))),)
+        excerpt = Text(_printable(text)[:80], overflow="ellipsis", no_wrap=wide)
         table.add_row(str(number), excerpt, *map(Text, labels))
     console.print(table)
 

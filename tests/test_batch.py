@@ -164,7 +164,7 @@ def test_a_killed_run_is_resumed_without_labelling_a_row_twice(tmp_path, rules_r
     ("change", "word"),
     [
         ("input", "input"),
-        ("options", "options"),
+        ("options", "--text changed"),
         ("model", "model"),
         ("partial", "not what the journal says"),
     ],

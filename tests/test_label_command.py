@@ -71,6 +71,13 @@ def test_dry_run_shows_labels_and_writes_nothing(run):
     assert {path.name for path in Path().iterdir()} | {"state"} == before
 
 
+def test_dry_run_is_read_on_a_narrow_terminal_too(run):
+    Path("in.csv").write_text(TICKETS)
+    lines = run("in.csv", "--dry-run", env={"COLUMNS": "80"}).stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any("P2, Telco, General" in line for line in lines)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -80,6 +87,8 @@ def test_dry_run_shows_labels_and_writes_nothing(run):
         (["in.csv", "-o", "out.csv", "--text", "Body"], 1, "Columns: Ticket Id, Subject"),
         (["in.csv", "-o", "no/out.csv"], 1, "there is no folder"),
         (["in.csv", "-o", "-", "--resume"], 1, "--resume"),
+        (["in.csv", "-o", "/proc/out.csv"], 1, "/proc/out.csv: nothing can be written there"),
+        (["envelope.json", "-o", "out.json"], 1, "take the array of tickets out of the object"),
         (["in.csv", "-o", "out.csv", "--backend", "dask"], 1, "--scheduler"),
         (["in.csv", "-o", "out.csv", "--scheduler", "tcp://127.0.0.1:1"], 1, "give --backend dask too"),
         (["in.csv", "-o", "out.csv", "--sheet", "Export"], 1, "the file is csv, not XLSX"),
@@ -88,6 +97,7 @@ def test_dry_run_shows_labels_and_writes_nothing(run):
     ],
 )
 def test_errors_are_one_line_and_leave_no_output(run, arguments, code, words):
+    Path("envelope.json").write_text('{"tickets": [{"subject": "PRI is down"}]}')
     result = run(*arguments)
     assert result.exit_code == code
     assert words in result.stderr

@@ -48,7 +48,7 @@ def ask(page, text, region=None):
     page.execute_script("arguments[0].value = arguments[1]", find(page, "text"), text)
     if region:
         Select(find(page, "region")).select_by_visible_text(region)
-    page.find_element(By.CSS_SELECTOR, "button[type=submit]").click()
+    page.find_element(By.CSS_SELECTOR, "#ask button[type=submit]").click()
     WebDriverWait(page, 20).until(lambda p: find(p, "answer").is_displayed() or find(p, "problem").is_displayed())
 
 
@@ -113,6 +113,55 @@ def test_a_text_runs_no_script(page):
     ask(page, "<img src=x onerror=\"document.title='hacked'\"> Cloud Agent WebRTC is not working")
     assert "hacked" not in page.title
     assert not page.find_elements(By.CSS_SELECTOR, "#evidence img")
+
+
+def correct(page, **said):
+    find(page, "wrong").find_element(By.TAG_NAME, "summary").click()
+    form = find(page, "correct")
+    for name, value in said.items():
+        field = form.find_element(By.NAME, name)
+        if field.tag_name == "select":
+            Select(field).select_by_visible_text(value)
+        else:
+            field.send_keys(value)
+    form.find_element(By.TAG_NAME, "button").click()
+    WebDriverWait(page, 20).until(lambda p: find(p, "recorded").is_displayed() or find(p, "refused").is_displayed())
+
+
+def test_a_correction_is_recorded_and_heeded(page):
+    text = "the round thing on the wall blinks green and red by turns"
+    ask(page, text)
+    correct(page, severity="P1", owner="Ozonetel", queue="General", issue_type="dashboard_portal_down", who="Desk lead")
+    assert "Recorded: P1, Ozonetel, General, dashboard_portal_down" in find(page, "recorded").text
+    ask(page, text)
+    assert find(page, "severity").text == "P1"
+    assert "person" in find(page, "decided").text
+    assert not find(page, "recorded").is_displayed()
+
+
+def test_labels_that_do_not_go_together_are_refused(page):
+    ask(page, DOWN)
+    correct(page, owner="Telco", issue_type="webrtc_not_working")
+    assert find(page, "refused").text
+    assert not find(page, "recorded").is_displayed()
+
+
+def test_the_form_begins_with_the_labels_that_were_given(page):
+    ask(page, DOWN)
+    fields = {name: Select(page.find_element(By.NAME, name)) for name in ("severity", "owner", "queue", "issue_type")}
+    chosen = {name: field.first_selected_option.get_property("value") for name, field in fields.items()}
+    assert chosen == {"severity": "P0", "owner": "Ozonetel", "queue": "General", "issue_type": "webrtc_not_working"}
+
+
+def test_nothing_is_wider_than_a_phone(page):
+    page.set_window_size(420, 800)
+    try:
+        ask(page, DOWN)
+        find(page, "wrong").find_element(By.TAG_NAME, "summary").click()
+        wide = page.execute_script("return document.documentElement.scrollWidth - window.innerWidth")
+        assert wide <= 0
+    finally:
+        page.set_window_size(1200, 900)
 
 
 def test_every_region_can_be_chosen_and_the_default_is(page, matrix):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from model.errors import StoreError
 from service.corrections.schema import REVISION
+
+_log = logging.getLogger(__name__)
 
 QUICK, PATIENT, BULK = 1.0, 10.0, 60.0  # seconds to wait for an answer: routing, a person, a whole export
 
@@ -125,7 +128,8 @@ class Database:
 
     def _bring_up_to_date(self, engine: Engine) -> None:
         """Take the missing migrations; one process at a time, all or none."""
-        if self._file:
+        if self._file and not self._file.exists():  # said aloud, since a mistyped name makes one too
+            _log.warning("there is no database of corrections %s yet: making one", self._file)
             self._file.parent.mkdir(parents=True, exist_ok=True)
         with engine.connect() as connection:
             if _is_newest(connection):

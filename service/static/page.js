@@ -7,6 +7,14 @@ function show(id, text) {
   byId(id).hidden = !text;
 }
 
+async function post(path, content) {
+  const headers = { "Content-Type": "application/json" };
+  const response = await fetch(path, { method: "POST", headers, body: JSON.stringify(content) });
+  const answer = await response.json();
+  if (!response.ok) throw new Error(answer.detail);
+  return answer;
+}
+
 function minutes(n) {
   if (n === null) return "…";
   return n % 60 || n === 0 ? `${n} min` : `${n / 60} h`;
@@ -55,7 +63,38 @@ function render(text, answer, severities) {
   byId("escalation").replaceChildren(...answer.escalation.map(contact));
   const sure = answer.confidence.severity === null ? "" : `, ${Math.round(answer.confidence.severity * 100)} % sure of the severity`;
   show("decided", `Decided by ${answer.rule ? `rule ${answer.rule}` : answer.decided_by}${sure}. Routing ${answer.id}.`);
+  offerCorrection(answer);
   byId("answer").hidden = false;
+}
+
+const LABELS = ["severity", "owner", "queue", "issue_type"];
+
+function offerCorrection(answer) {
+  const form = byId("correct");
+  form.dataset.routing = answer.id;
+  for (const label of LABELS) form.elements[label].value = answer[label];
+  form.elements.note.value = "";
+  byId("wrong").open = false;
+  show("refused", "");
+  show("recorded", "");
+}
+
+async function correct(event) {
+  event.preventDefault();
+  show("refused", "");
+  show("recorded", "");
+  const form = byId("correct");
+  const said = { routing_id: form.dataset.routing };
+  for (const name of [...LABELS, "who", "note"]) {
+    if (form.elements[name].value.trim()) said[name] = form.elements[name].value;
+  }
+  try {
+    const kept = await post("/api/v1/corrections", said);
+    const labels = LABELS.map((label) => kept[label]).join(", ");
+    show("recorded", `Recorded: ${labels}. The same text gets these labels from now on.`);
+  } catch (error) {
+    show("refused", error.message);
+  }
 }
 
 async function ask(event) {
@@ -64,14 +103,10 @@ async function ask(event) {
   byId("answer").hidden = true;
   const text = byId("text").value;
   try {
-    const headers = { "Content-Type": "application/json" };
-    const body = JSON.stringify({ text, region: byId("region").value });
-    const [response, matrix] = await Promise.all([
-      fetch("/api/v1/route", { method: "POST", headers, body }),
+    const [answer, matrix] = await Promise.all([
+      post("/api/v1/route", { text, region: byId("region").value }),
       fetch("/api/v1/matrix").then((r) => r.json()),
     ]);
-    const answer = await response.json();
-    if (!response.ok) throw new Error(answer.detail);
     render(text, answer, matrix.severities.map((s) => s.id));
   } catch (error) {
     show("problem", error.message);
@@ -79,3 +114,4 @@ async function ask(event) {
 }
 
 byId("ask").addEventListener("submit", ask);
+byId("correct").addEventListener("submit", correct);

@@ -46,7 +46,8 @@ class JsonReader:
             raise BatchError(f"{source.name}: the file is empty: not even an array without tickets")
         self.is_array = start.startswith("[")
         if not self.is_array and source.format == "json" and not _is_lines(start):
-            raise BatchError(f"{source.name}: neither an array of objects nor JSON Lines")
+            remedy = "; take the array of tickets out of the object around it" if start.startswith("{") else ""
+            raise BatchError(f"{source.name}: neither an array of objects nor JSON Lines{remedy}")
         keys: dict[str, None] = {}
         for value in self._values():
             if isinstance(value[1], dict):

@@ -112,7 +112,9 @@ class FileOutput:
         try:
             self._lock.acquire()
         except Timeout as error:
-            raise BatchError(f"{target}: another run is writing this file") from error
+            taken = Path(self._lock.lock_file).exists()
+            why = "another run is writing this file" if taken else "nothing can be written there"
+            raise BatchError(f"{target}: {why}") from error
         try:
             self._open(identity, resume)
         except BaseException:
@@ -242,6 +244,11 @@ class StreamOutput:
         if self._stream is not sys.stdout.buffer:
             self._stream.close()
         self._folder.cleanup()
+
+
+def can_be_resumed(target: Path) -> bool:
+    """Say whether an unfinished run left something of a file that another one can go on with."""
+    return _beside(target.resolve(), ".progress").exists()
 
 
 def write_whole(path: Path, data: bytes) -> None:
