@@ -113,19 +113,20 @@ class Composition:
         ndarray of shape (n_texts, n_outcomes)
             Rows sum to 1 over the destinations that have an allowed impact.
         """
-        within = self._within_destination(impact)
+        within = self._within_destination(impact, np.arange(len(self.outcomes)))
         for family, opinion in families.items():
-            second = self._within_destination(opinion)
+            members = np.flatnonzero(self._family == family)
+            first, second = within[:, members], self._within_destination(opinion, members)
             # a head that was never shown an impact of this destination has no opinion of it
-            heard = (self._family == family) & (_times(opinion, self._allowed)[:, self._destination] > 0)
-            within = np.where(heard, (within + second) / 2, within)
+            heard = _times(opinion, self._allowed)[:, self._destination[members]] > 0
+            within[:, members] = np.where(heard, (first + second) / 2, first)
         joint: Floats = destination[:, self._destination] * within
         return joint
 
-    def _within_destination(self, impact: Floats) -> Floats:
-        """Return the probability of the impact of every outcome, given its destination."""
+    def _within_destination(self, impact: Floats, members: npt.NDArray[np.intp]) -> Floats:
+        """Return the probability of the impact of some outcomes, given their destination."""
         share = np.maximum(_times(impact, self._allowed), 1e-12)
-        within: Floats = impact[:, self._impact] / share[:, self._destination]
+        within: Floats = impact[:, self._impact[members]] / share[:, self._destination[members]]
         return within
 
     @property

@@ -85,6 +85,15 @@ class Decider:
         """Return the most likely labels of the texts that were read."""
         return weigh(self.composition, reading.heads, reading.known, self.policy, self.matrix)
 
+    def too_low(self, verdicts: Verdicts) -> list[int]:
+        """Return the places of the texts that are called two or more steps below the most severe class."""
+        said = (self.composition.outcomes[k].labels.severity for k in verdicts.outcome)
+        return [n for n, severity in enumerate(said) if severity in self._too_low]
+
+    @property
+    def _too_low(self) -> tuple[str, ...]:
+        return self.matrix.severity_ids[2:]
+
     def decide(
         self,
         texts: Sequence[CleanText],
@@ -143,11 +152,10 @@ class Decider:
 
         What lowers a severity often stands beside what it lowers, so only a part about another issue type counts.
         """
-        worst, *too_low = self.matrix.severity_ids[0], *self.matrix.severity_ids[2:]
         waved_through = {
             n: d.labels.issue_type
             for n, d in enumerate(decisions)
-            if d.decided_by == "model" and not d.needs_review and d.labels.severity in too_low
+            if d.decided_by == "model" and not d.needs_review and d.labels.severity in self._too_low
         }
         parts = read_parts(list(waved_through)) if waved_through else None
         if parts is None:
@@ -155,6 +163,7 @@ class Decider:
         verdicts = self.weigh(parts.reading)
         sure = confidences(verdicts, self.policy)["severity"] >= SURE_PART
         said = (self.composition.outcomes[k].labels for k in verdicts.outcome)
+        worst = self.matrix.severity_ids[0]
         return {
             n
             for n, is_sure, labels in zip(parts.text, sure, said, strict=True)

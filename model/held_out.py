@@ -36,6 +36,8 @@ class HeldOut:
         Which of the examples they are.
     reading : Reading
         Of these rows.
+    verdicts : Verdicts
+        What follows from it before anything is calibrated.
     composition : Composition
         Of the classes that the fold's model knows.
     parts : PartsReading or None
@@ -44,6 +46,7 @@ class HeldOut:
 
     rows: np.ndarray
     reading: Reading
+    verdicts: Verdicts
     composition: Composition
     parts: PartsReading | None = None
 
@@ -67,7 +70,7 @@ def fit_policy(
     Policy
     """
     policy = Policy()
-    verdicts = [Decider(part.composition, policy, matrix).weigh(part.reading) for part in parts]
+    verdicts = [part.verdicts for part in parts]
     rows = np.concatenate([part.rows for part in parts])
     truth = examples.iloc[rows]
     calibrators, right = {}, {}

@@ -12,6 +12,7 @@ from sklearn.model_selection import GroupKFold
 
 from model.classifier import HEADS, Classifier
 from model.composition import destinations_of, family_head
+from model.decider import Decider
 from model.decision import Decision
 from model.errors import ExamplesError
 from model.held_out import HeldOut, cross_decide, fit_policy
@@ -166,4 +167,9 @@ def _fit_and_read(work: _Work, fit: np.ndarray, rows: np.ndarray) -> HeldOut:
     """Fit on one part of the texts and read the other; only what was read travels back, not the classifier."""
     model = TrainedModel(work.fit(fit), Policy(), work.matrix)
     texts = [work.texts[n] for n in rows]
-    return HeldOut(rows, model.read(texts), model.composition, model.read_parts(texts, range(len(texts))))
+    reading = model.read(texts)
+    decider = Decider(model.composition, model.policy, work.matrix)
+    verdicts = decider.weigh(reading)
+    # No policy that is fitted later changes the severity, so it is known of which texts the parts will be asked.
+    parts = model.read_parts(texts, decider.too_low(verdicts))
+    return HeldOut(rows, reading, verdicts, model.composition, parts)

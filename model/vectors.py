@@ -19,8 +19,6 @@ from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import FeatureUnion
 
-from model.word_classes import WordClasses
-
 _LONGEST = 40  # letters of a word that is worth remembering
 _REMEMBERED = 50_000  # words; then all are forgotten, which bounds the memory of a long-lived process
 _NONE = -1  # in place of a column
@@ -70,7 +68,7 @@ class FastVectorizer:
         self._find_words = re.compile(words.token_pattern).findall
         self._ngrams = [
             _Ngrams(words, str),
-            *(_Ngrams(vectorizer, _class_name(vectorizer)) for _, vectorizer in classes),
+            *(_Ngrams(vectorizer, vectorizer.preprocessor.name) for _, vectorizer in classes),
         ]
         self._characters = _Characters(characters)
         weights = features.transformer_weights or {}
@@ -177,12 +175,6 @@ class _Characters:
             yield from (padded[k : k + size] for k in range(max(len(padded) - size, 0) + 1))
             if len(padded) <= size:
                 break
-
-
-def _class_name(vectorizer: TfidfVectorizer) -> Callable[[str], str]:
-    """Return what gives the class of a word as the vocabulary writes it."""
-    classes: WordClasses = vectorizer.preprocessor
-    return lambda word: str(classes.of(word))
 
 
 def _idf(vectorizer: TfidfVectorizer) -> Floats:

@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +27,7 @@ from model.spelling import Spelling
 
 WORD = r"(?u)[\w\u0900-\u0dff]+"  # with the vowel signs of Indian scripts, which are no word characters to `re`
 SIZES = (200, 1000)  # how many classes; coarse ones see kinds, fine ones near-synonyms
-UNKNOWN = -1
+UNKNOWN = "-1"
 
 _WINDOW = 3  # words to each side that count as surroundings
 _SEEN = 4  # a word seen less often has no class
@@ -58,14 +59,25 @@ class WordClasses:
     classes: Mapping[str, int]
     spelling: Spelling
 
-    def of(self, word: str) -> int:
-        """Return the class of a word in lower case, also of a misspelled one; `UNKNOWN` where it has none."""
-        known = self.spelling.known(word)
-        return UNKNOWN if known is None else self.classes[known]
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        """The class of each known word as it is written."""
+        return {word: str(number) for word, number in self.classes.items()}
+
+    def name(self, word: str) -> str:
+        """Return the class of a word in lower case, also of a misspelled one, as a text of classes names it."""
+        name = self._names.get(word)
+        if name is None:
+            known = self.spelling.known(word)
+            name = UNKNOWN if known is None else self._names[known]
+        return name
 
     def __call__(self, text: str) -> str:
         """Return the classes of the words of a text."""
-        return " ".join(str(self.of(word)) for word in _find_words(text.lower()))
+        return " ".join(map(self.name, _find_words(text.lower())))
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"classes": self.classes, "spelling": self.spelling}  # what is derived is made again after loading
 
 
 def learn_word_classes(texts: Sequence[str], sizes: Sequence[int] = SIZES) -> list[WordClasses]:

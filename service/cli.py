@@ -113,6 +113,7 @@ def _train(settings: Settings, *, promote: bool, force: bool, examples: Path | N
     frame = read_examples(examples or settings.examples, matrix)
     with CorrectionStore(settings.database_url) as store:
         corrections = store.examples()
+    click.echo(f"read {len(frame)} examples and {len(corrections)} corrections", err=True)
     done = retrain(
         Registry(settings.models_dir),
         matrix,

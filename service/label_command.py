@@ -179,10 +179,9 @@ def _show_preview(first: Preview) -> None:
     table = Table("line", "text", *names)
     for number, text, ours in first.tickets:
         review = ours.review_reasons if ours.needs_review else ""
-        labels = (ours.severity, ours.owner, ours.queue, ours.issue_type, ours.confidence, review)
+        labels = [ours.severity, ours.owner, ours.queue, ours.issue_type, ours.confidence, review]
         if not wide:
-            where, sure = ", ".join(labels[:3]), " ".join(labels[3:5])
-            labels = ("\n".join(filter(None, (where, sure, review))),)
+            labels = ["\n".join(filter(None, (", ".join(labels[:3]), " ".join(labels[3:5]), review)))]
         excerpt = Text(_printable(text)[:80], overflow="ellipsis", no_wrap=wide)
         table.add_row(str(number), excerpt, *map(Text, labels))
     console.print(table)

@@ -97,7 +97,7 @@ def test_dry_run_is_read_on_a_narrow_terminal_too(run):
     ],
 )
 def test_errors_are_one_line_and_leave_no_output(run, arguments, code, words):
-    Path("envelope.json").write_text('{"tickets": [{"subject": "PRI is down"}]}')
+    Path("envelope.json").write_text('{\n"tickets": [{"subject": "PRI is down"}]}')
     result = run(*arguments)
     assert result.exit_code == code
     assert words in result.stderr

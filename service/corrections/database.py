@@ -128,8 +128,8 @@ class Database:
 
     def _bring_up_to_date(self, engine: Engine) -> None:
         """Take the missing migrations; one process at a time, all or none."""
-        if self._file and not self._file.exists():  # said aloud, since a mistyped name makes one too
-            _log.warning("there is no database of corrections %s yet: making one", self._file)
+        if self._file and not self._file.exists():
+            _log.info("there is no database of corrections %s yet: making one", self._file)
             self._file.parent.mkdir(parents=True, exist_ok=True)
         with engine.connect() as connection:
             if _is_newest(connection):
