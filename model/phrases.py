@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Literal
 
 Scope = Literal["text", "sentence", "clause"]
 
@@ -27,25 +28,46 @@ _CLAUSE_END = re.compile(
 )
 
 
-class Span(NamedTuple):
-    """Where a phrase stands: characters, and the number of the sentence and of the clause."""
+Span = tuple[int, int]  # start and end of what stands in a text, in characters
 
-    start: int
-    end: int
-    sentence: int
-    clause: int
 
-    def part(self, scope: Scope) -> int:
-        """Return the number of the part of the text that a rule of this scope looks at as one."""
-        return 0 if scope == "text" else self.sentence if scope == "sentence" else self.clause
+class Parts:
+    """The sentences and the clauses of a text; they are found when a rule first asks for them.
+
+    Parameters
+    ----------
+    text : str
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._ends: dict[Scope, list[int]] = {"text": []}
+
+    def number(self, scope: Scope, span: Span) -> int:
+        """Return the number of the part in which a span begins, of those that a rule of this scope looks at as one."""
+        ends = self._ends.get(scope)
+        if ends is None:
+            end_of = _SENTENCE_END if scope == "sentence" else _CLAUSE_END
+            ends = self._ends[scope] = [match.end() for match in end_of.finditer(self._text)]
+        return bisect_right(ends, span[0])
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What stands in a text: the spans of every phrase by its number, and the numbers of the groups they belong to."""
+    """What stands in a text.
+
+    Attributes
+    ----------
+    spans : mapping of int to list of Span
+        Where each phrase stands, by its number.
+    groups : frozenset of int
+        The numbers of the groups to which these phrases belong.
+    parts : Parts
+    """
 
     spans: Mapping[int, list[Span]]
     groups: frozenset[int]
+    parts: Parts
 
 
 class _Phrase:
@@ -60,8 +82,6 @@ class _Phrase:
         self.starts = frozenset(token.split("*")[0] for token in tokens if not token.startswith("*"))
         stretches = (_spaced(stretch) for stretch in phrase.split("..."))
         self._fragments = tuple(part for stretch in stretches for part in stretch.split("*") if part.strip())
-        whole = [token for token in tokens if "*" not in token]
-        self.key = max(whole or self.starts, key=len, default="")
         self._phrase = phrase
 
     @cached_property
@@ -69,7 +89,7 @@ class _Phrase:
         """Made when it is needed first: few phrases ever are, and all would take a second."""
         return re.compile(_pattern(self._phrase))
 
-    def find(self, text: str, spaced: str) -> list[tuple[int, int]]:
+    def find(self, text: str, spaced: str) -> list[Span]:
         for fragment in self._fragments:
             if fragment not in spaced:
                 return []
@@ -80,15 +100,14 @@ class Phrases:
     """All phrases of a rules file.
 
     A phrase is words in lower case. `*` stands for any ending or beginning of a word, `...` for up to five words of
-    the same sentence.
+    the same sentence. All phrases must be added before the first search.
     """
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
         self._words: dict[str, int] = {}  # most phrases are one word, and need no pattern
         self._beginnings: dict[str, int] = {}
-        self._by_key: dict[str, list[tuple[int, _Phrase]]] = {}
-        self._starts: set[str] = set()  # beginnings of words that some phrase of several words needs
+        self._longer: dict[int, _Phrase] = {}
         self._read: dict[str, tuple[tuple[int, ...], tuple[str, ...]]] = {}  # what is known of words met before
         self._members: list[frozenset[int]] = []  # of every group, its phrases
         self._groups: dict[int, list[int]] = {}  # of every phrase, its groups
@@ -109,17 +128,15 @@ class Phrases:
             elif phrase.endswith("*") and _WORDS.fullmatch(phrase[:-1]):
                 self._beginnings[phrase[:-1]] = number
             else:
-                longer = _Phrase(phrase)
-                self._starts |= longer.starts
-                self._by_key.setdefault(longer.key, []).append((number, longer))
+                self._longer[number] = _Phrase(phrase)
         return self._numbers[phrase]
 
     def find(self, text: str) -> Found:
         """Return every phrase that stands in a lowered text."""
-        words: dict[str, list[tuple[int, int]]] = {}
+        words: dict[str, list[Span]] = {}
         for match in _WORDS.finditer(text):
             words.setdefault(match[0], []).append(match.span())
-        found: dict[int, list[tuple[int, int]]] = {}
+        found: dict[int, list[Span]] = {}
         starts = {""}
         for word, spans in words.items():
             numbers, begun = self._read.get(word) or self._read_word(word)
@@ -127,11 +144,28 @@ class Phrases:
             for number in numbers:
                 found.setdefault(number, []).extend(spans)
         spaced = _spaced(text)
-        for key in starts & self._by_key.keys():
-            for number, phrase in self._by_key[key]:
-                if phrase.starts <= starts and (places := phrase.find(text, spaced)):
-                    found[number] = places
-        return self._found(_Parts(text).place(found))
+        for one in starts & self._by_starts.keys():
+            by_other = self._by_starts[one]
+            for other in starts & by_other.keys():
+                for number, phrase in by_other[other]:
+                    if phrase.starts <= starts and (places := phrase.find(text, spaced)):
+                        found[number] = places
+        return self._found(found, Parts(text))
+
+    @cached_property
+    def _by_starts(self) -> dict[str, dict[str, list[tuple[int, _Phrase]]]]:
+        """The phrases of several words by the two of their starts that the fewest phrases share."""
+        sharing = Counter(start for phrase in self._longer.values() for start in phrase.starts)
+        index: dict[str, dict[str, list[tuple[int, _Phrase]]]] = {}
+        for number, phrase in self._longer.items():
+            one, other, *_ = *sorted(phrase.starts, key=lambda start: (sharing[start], start)), "", ""
+            index.setdefault(one, {}).setdefault(other, []).append((number, phrase))
+        return index
+
+    @cached_property
+    def _starts(self) -> frozenset[str]:
+        """Words, and beginnings of words, that some phrase of several words needs."""
+        return frozenset().union(*(phrase.starts for phrase in self._longer.values()))
 
     def _read_word(self, word: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
         """Return the phrases that a word is, and with which of the beginnings that phrases need it begins."""
@@ -147,33 +181,16 @@ class Phrases:
 
     def without(self, found: Found, parts: set[tuple[Scope, int]]) -> Found:
         """Return what was found outside some parts of a text."""
-        scopes = {scope for scope, _ in parts}
+        scopes, number_of = {scope for scope, _ in parts}, found.parts.number
         left = {
             number: kept
             for number, spans in found.spans.items()
-            if (kept := [span for span in spans if not any((s, span.part(s)) in parts for s in scopes)])
+            if (kept := [span for span in spans if not any((s, number_of(s, span)) in parts for s in scopes)])
         }
-        return self._found(left)
+        return self._found(left, found.parts)
 
-    def _found(self, spans: Mapping[int, list[Span]]) -> Found:
-        return Found(spans, frozenset(group for number in spans for group in self._groups[number]))
-
-
-class _Parts:
-    """Where the sentences and the clauses of a text end."""
-
-    def __init__(self, text: str) -> None:
-        self._sentences = [match.end() for match in _SENTENCE_END.finditer(text)]
-        self._clauses = [match.end() for match in _CLAUSE_END.finditer(text)]
-
-    def place(self, found: Mapping[int, list[tuple[int, int]]]) -> Mapping[int, list[Span]]:
-        return {
-            number: [
-                Span(start, end, bisect_right(self._sentences, start), bisect_right(self._clauses, start))
-                for start, end in spans
-            ]
-            for number, spans in found.items()
-        }
+    def _found(self, spans: Mapping[int, list[Span]], parts: Parts) -> Found:
+        return Found(spans, frozenset().union(*map(self._groups.__getitem__, spans)), parts)
 
 
 class Condition:
@@ -222,7 +239,7 @@ class Condition:
         by_part: dict[int, Span] = {}
         for number in sorted(members.intersection(found.spans)):
             for span in found.spans[number]:
-                by_part.setdefault(span.part(self.scope), span)
+                by_part.setdefault(found.parts.number(self.scope, span), span)
         return by_part
 
 

@@ -241,7 +241,7 @@ def _spelt_out(phrases: Iterable[Phrase], words: _Words) -> Iterator[Phrase]:
 
 
 def _evidence(text: CleanText, span: Span, label: str) -> Evidence:
-    start, end = text.raw_span(span.start, span.end)
+    start, end = text.raw_span(*span)
     return Evidence(words=text.raw[start:end], start=start, end=end, label=label, weight=1.0)
 
 
