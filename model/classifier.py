@@ -214,6 +214,8 @@ class Classifier:
     def _stacked(self) -> tuple[npt.NDArray[np.float32], Floats]:
         fitted = [estimator for head in self.heads.values() for estimator in head.estimators_]
         weights = np.ascontiguousarray(np.vstack([estimator.coef_ for estimator in fitted]).T, dtype=np.float32)
+        for column, estimator in enumerate(fitted):
+            estimator.coef_ = weights[None, :, column]  # a view: the weights are most of the model, and held once
         return weights, np.concatenate([estimator.intercept_ for estimator in fitted])
 
     def __getstate__(self) -> dict[str, object]:

@@ -117,7 +117,7 @@ class Decider:
             Returns what the classifier makes of the parts of the texts with the given places, `None` where there are no
             parts; it may return parts of other texts too.
         surest_rules : pair of float, default (1.0, 1.0)
-            The confidences, for the most severe class and for others, from which no rule is asked; see
+            The confidences, for the most severe class and for others, above which no rule is asked; see
             `policy.surest_rules`.
         alternatives : bool, default False
             Whether to name other labels that were considered.
@@ -136,7 +136,7 @@ class Decider:
             confidence = Confidence(*(round(float(sure[label][n]), 4) for label in UNSURE))
             said = self.composition.outcomes[verdicts.outcome[n]].labels.severity
             # A rule can only speak against the model where it has proved to be surer; matching takes time.
-            hit = match(text) if confidence.severity < sure_enough[said] or not reading.share[n] else None
+            hit = match(text) if confidence.severity <= sure_enough[said] or not reading.share[n] else None
             decision = self._decide(text, n, verdicts, confidence, float(reading.share[n]), hit)
             if alternatives and decision.decided_by == "model":
                 decision = replace(decision, alternatives=self._alternatives(verdicts, n))

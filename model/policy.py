@@ -241,7 +241,7 @@ def rule_wins(hit: RuleHit, labels: Labels, confidence: Confidence, policy: Poli
 
 
 def surest_rules(policy: Policy, severities: Mapping[str, frozenset[str]], matrix: Matrix) -> tuple[float, float]:
-    """Return the confidences from which no rule can change what the model says.
+    """Return the confidences above which no rule can change what the model says.
 
     Parameters
     ----------

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
@@ -29,6 +29,7 @@ from model.policy import (
     explain,
     review_reasons,
     rule_wins,
+    surest_rules,
     weigh,
 )
 from model.rules import RuleHit
@@ -193,6 +194,25 @@ def test_a_rule_wins_only_where_the_model_is_unsure_and_it_has_proved_surer(
     proved = {} if precision is None else {"a-rule": precision}
     policy = replace(POLICY, rule_precision={"a-rule": 0.99}, rule_precision_unsure=proved)
     assert rule_wins(hit(hit_labels), labels, Confidence(confidence, 0.99, 0.99), policy, matrix) is wins
+
+
+shares = st.floats(0, 1)
+either = st.sampled_from((P0, P2))
+
+
+@given(confidence=shares, precision=shares, unsure=shares, said=either, by_rule=either)
+def test_no_rule_changes_what_is_surer_than_the_surest_rule(matrix, confidence, precision, unsure, said, by_rule):
+    policy = replace(POLICY, rule_precision={"a-rule": precision}, rule_precision_unsure={"a-rule": unsure})
+    for_worst, for_others = surest_rules(policy, {"a-rule": frozenset({by_rule.severity})}, matrix)
+    assume(confidence > (for_worst if said is P0 else for_others))
+    sure = Confidence(confidence, 0.99, 0.99)
+    assert not rule_wins(hit(by_rule), said, sure, policy, matrix)
+    with_rule, without = (review_reasons(sure, said, 0.0, 1.0, one, policy, matrix) for one in (hit(by_rule), None))
+    assert with_rule == without
+
+
+def test_a_rule_that_nobody_measured_is_not_asked(matrix):
+    assert surest_rules(POLICY, {"another-rule": frozenset({"P0", "P2"})}, matrix) == (0.0, 0.0)
 
 
 # --- Parts of a text ---

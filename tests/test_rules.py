@@ -263,6 +263,11 @@ def test_no_rule_contradicts_the_matrix(matrix, rules, examples):
             assert hit.evidence
 
 
+def test_a_rule_gives_only_the_severities_that_it_can(rules, examples):
+    hits = [rules.match(clean(text)) for text in examples["text"].sample(2000, random_state=5)]
+    assert all(found.labels.severity in rules.severities[found.rule] for found in hits if found)
+
+
 def test_rules_alone_are_worth_having(rules, examples):
     some = examples[examples["impact"] != "no_issue"].sample(1000, random_state=3)
     hits = [(rules.match(clean(row.text)), row) for row in some.itertuples()]
