@@ -61,7 +61,7 @@ def build_head(*, inverse_regularisation: float = 100.0, tolerance: float = 10.0
 
     In the mixture of heads one against the rest is more accurate than one multinomial regression, and quicker to fit;
     its weights are log-odds of a value, which is what evidence shows. The tolerance is loose because more steps of the
-    solver gain nothing on unread authors (see benchmarks/README.md for both).
+    solver take half more time and gain little on unread authors (see benchmarks/README.md for both).
     """
     return OneVsRestClassifier(
         LogisticRegression(C=inverse_regularisation, solver="liblinear", dual=True, tol=tolerance, random_state=0)

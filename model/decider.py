@@ -88,10 +88,10 @@ class Decider:
     def too_low(self, verdicts: Verdicts) -> list[int]:
         """Return the places of the texts that are called two or more steps below the most severe class."""
         said = (self.composition.outcomes[k].labels.severity for k in verdicts.outcome)
-        return [n for n, severity in enumerate(said) if severity in self._too_low]
+        return [n for n, severity in enumerate(said) if severity in self._low_severities]
 
     @property
-    def _too_low(self) -> tuple[str, ...]:
+    def _low_severities(self) -> tuple[str, ...]:
         return self.matrix.severity_ids[2:]
 
     def decide(
@@ -155,7 +155,7 @@ class Decider:
         waved_through = {
             n: d.labels.issue_type
             for n, d in enumerate(decisions)
-            if d.decided_by == "model" and not d.needs_review and d.labels.severity in self._too_low
+            if d.decided_by == "model" and not d.needs_review and d.labels.severity in self._low_severities
         }
         parts = read_parts(list(waved_through)) if waved_through else None
         if parts is None:

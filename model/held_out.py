@@ -41,7 +41,7 @@ class HeldOut:
     composition : Composition
         Of the classes that the fold's model knows.
     parts : PartsReading or None
-        What it makes of the parts of these texts, by their place among the rows.
+        What it makes of the parts of those that it calls too low, by their place among the rows.
     """
 
     rows: np.ndarray
@@ -146,7 +146,7 @@ def _rule_precision(hits: Iterable[RuleHit | None], severities: Iterable[str]) -
     return {rule: round((sum(right) + 5) / (len(right) + 10), 4) for rule, right in sorted(fired.items())}
 
 
-def _all_parts(held_out: HeldOut, _: Sequence[int]) -> PartsReading | None:
+def _parts_read(held_out: HeldOut, _: Sequence[int]) -> PartsReading | None:
     return held_out.parts
 
 
@@ -169,7 +169,7 @@ def cross_decide(
     for k, part in enumerate(parts):
         policy = fit_policy([*parts[:k], *parts[k + 1 :]], examples, hits, matrix)
         decider = Decider(part.composition, policy, matrix)
-        read_parts = partial(_all_parts, part)
+        read_parts = partial(_parts_read, part)
         made = decider.decide([texts[n] for n in part.rows], part.reading, found.get, read_parts)
         decisions |= dict(zip(part.rows.tolist(), made, strict=True))
     return [decisions[n] for n in range(len(texts))]

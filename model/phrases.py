@@ -1,4 +1,4 @@
-"""Phrases of the keyword rules: each is compiled once, and looked for only in texts that have its words."""
+"""Phrases of the keyword rules: each is looked for only in texts that have its words, compiled for the first such."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class _Phrase:
         self._phrase = phrase
 
     @cached_property
-    def _pattern(self) -> re.Pattern[str]:
+    def _compiled(self) -> re.Pattern[str]:
         """Made when it is needed first: few phrases ever are, and all would take a second."""
         return re.compile(_pattern(self._phrase))
 
@@ -93,7 +93,7 @@ class _Phrase:
         for fragment in self._fragments:
             if fragment not in spaced:
                 return []
-        return [match.span() for match in self._pattern.finditer(text)]
+        return [match.span() for match in self._compiled.finditer(text)]
 
 
 class Phrases:
@@ -143,7 +143,7 @@ class Phrases:
             starts.update(begun)
             for number in numbers:
                 found.setdefault(number, []).extend(spans)
-        spaced = _spaced(text)
+        spaced = f" {_spaced(text)} "  # a blank may end a fragment where `*` stands for nothing
         for one in starts & self._by_starts.keys():
             by_other = self._by_starts[one]
             for other in starts & by_other.keys():

@@ -218,7 +218,9 @@ _PASSES: tuple[_Find, ...] = (
     ),
     _replace(r"\d(?<!\w.)\d{0,3}[-/.](?:\d{1,2}|[a-z]{3})[-/.]\d{2,4}\b", "calendardate"),
     _replace(r"[+\d](?:(?<=\+)\d|(?<=\d))[\d ()-]{6,}\d", "longnumber"),
-    _replace(r"[a-f0-9](?<!\w.)(?=[a-f0-9]{7})(?=[\w-]{0,99}\d)[a-f0-9]{7,}(?:-[a-f0-9]{4,})*\b", "longnumber"),
+    _replace(
+        r"[a-f0-9](?<!\w.)(?=[a-f0-9]{7})(?:(?<=\d)|(?=[\w-]{0,98}\d))[a-f0-9]{7,}(?:-[a-f0-9]{4,})*\b", "longnumber"
+    ),
     _replace(r"\d\d{4,}", "longnumber"),
     _replace(r"\d(?<!\w.)\d{0,3}\b", lambda m: _bucket(int(m[0]))),
     # white space

@@ -82,9 +82,10 @@ def label(source: Path | None, target: str | None, dry_run: bool, **given: Any) 
         with _progress() as on_progress:
             summary = label_file(source, out, open_router(Settings.from_env()), options, on_progress=on_progress)
     except KeyboardInterrupt:
-        resumable = out is not None and can_be_resumed(out)
-        goes_on = "the same command with --resume goes on from here" if resumable else "nothing was kept"
-        click.echo(f"interrupted; {goes_on}", err=True)
+        left = "what was written is not whole" if out is None else "nothing was kept"
+        if out is not None and can_be_resumed(out):
+            left = "the same command with --resume goes on from here"
+        click.echo(f"interrupted; {left}", err=True)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # who read standard output has seen enough
         sys.stderr.close()

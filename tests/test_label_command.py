@@ -87,7 +87,10 @@ def test_dry_run_is_read_on_a_narrow_terminal_too(run):
         (["in.csv", "-o", "out.csv", "--text", "Body"], 1, "Columns: Ticket Id, Subject"),
         (["in.csv", "-o", "no/out.csv"], 1, "there is no folder"),
         (["in.csv", "-o", "-", "--resume"], 1, "--resume"),
-        (["in.csv", "-o", "/proc/out.csv"], 1, "/proc/out.csv: nothing can be written there"),
+        pytest.param(
+            *(["in.csv", "-o", "/proc/out.csv"], 1, "/proc/out.csv: cannot be locked"),
+            marks=pytest.mark.skipif(not Path("/proc/self").exists(), reason="a folder that nobody can write to"),
+        ),
         (["envelope.json", "-o", "out.json"], 1, "take the array of tickets out of the object"),
         (["in.csv", "-o", "out.csv", "--backend", "dask"], 1, "--scheduler"),
         (["in.csv", "-o", "out.csv", "--scheduler", "tcp://127.0.0.1:1"], 1, "give --backend dask too"),

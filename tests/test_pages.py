@@ -139,11 +139,25 @@ def test_a_correction_is_recorded_and_heeded(page):
     assert not find(page, "recorded").is_displayed()
 
 
+def test_what_was_not_changed_follows_from_what_was(page):
+    ask(page, "the dashbord thingy of the wall is blank, zyx")
+    given = find(page, "severity").text
+    correct(page, issue_type="agent_portal_down")
+    assert given != "P0"
+    assert "Recorded: P0, Ozonetel, General, agent_portal_down" in find(page, "recorded").text
+
+
 def test_labels_that_do_not_go_together_are_refused(page):
     ask(page, DOWN)
-    correct(page, owner="Telco", issue_type="webrtc_not_working")
-    assert find(page, "refused").text
+    correct(page, owner="Telco", issue_type="reports")
+    assert "reports" in find(page, "refused").text
     assert not find(page, "recorded").is_displayed()
+
+
+def test_a_correction_that_changes_nothing_is_refused(page):
+    ask(page, DOWN)
+    correct(page)
+    assert "name at least one" in find(page, "refused").text
 
 
 def test_the_form_begins_with_the_labels_that_were_given(page):

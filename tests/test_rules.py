@@ -65,6 +65,7 @@ def matches(matrix, phrase, text):
         ("i.v.r", "the ixvxr is dead", False),
         ("c++", "c++ client", True),
         ("(beta)", "the (beta) portal", True),
+        ("alternate *", "the alternate -", True),
         ("numfew agents", "3 agents", True),
         ("1 agent", "1 agent", True),
         ("caf\u00e9", "CAF\u00c9 down", True),

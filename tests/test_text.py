@@ -254,6 +254,7 @@ def test_a_disclaimer_on_top_takes_its_paragraph_alone():
         ("on 12-Mar-26", "on calendardate"),
         ("mail asha.rao@example.co.in now", "mail emailaddress now"),
         ("id 7f3a9c21-66de-4f0b", "id longnumber"),
+        ("id 7abcdefab", "id longnumber"),
         ("see https://x.com/a?token=1&b=2", "see https://x.com/a"),
         ("P0 and 3-way and 2nd", "P0 and numfew-way and 2nd"),
     ],

@@ -7,6 +7,7 @@ from model.errors import ExamplesError
 from model.examples import check_examples
 from model.registry import Registry
 from model.router import Router
+from model.rules import Rules
 from model.text import clean
 from model.training import train
 
@@ -34,6 +35,16 @@ def test_training_twice_gives_the_same_decisions(tiny, tiny_examples, matrix, ru
     assert again.model.policy == tiny.model.policy
     texts = [clean(text) for text in tiny_examples["text"][:30]]
     assert again.model.decide(texts, rules) == tiny.model.decide(texts, rules)
+
+
+def test_rules_that_are_not_asked_would_have_changed_nothing(tiny, examples, rules, monkeypatch):
+    texts = [clean(text) for text in examples["text"].sample(600, random_state=9)]
+    asked = []
+    monkeypatch.setattr(rules, "match", lambda text: asked.append(text) or Rules.match(rules, text))
+    quick, times = tiny.model.decide(texts, rules, explain=False), len(asked)
+    monkeypatch.setattr("model.trained.surest_rules", lambda *_: (1.0, 1.0))
+    assert tiny.model.decide(texts, rules, explain=False) == quick
+    assert times < len(asked) - times == len(texts)
 
 
 def test_a_group_is_really_held_out(matrix, rules, tiny_examples):

@@ -11,7 +11,7 @@ async function post(path, content) {
   const headers = { "Content-Type": "application/json" };
   const response = await fetch(path, { method: "POST", headers, body: JSON.stringify(content) });
   const answer = await response.json();
-  if (!response.ok) throw new Error(answer.detail);
+  if (!response.ok) throw new Error(answer.detail || `the service answered ${response.status}`);
   return answer;
 }
 
@@ -68,10 +68,11 @@ function render(text, answer, severities) {
 }
 
 const LABELS = ["severity", "owner", "queue", "issue_type"];
+let shown; // the answer that the form corrects
 
 function offerCorrection(answer) {
   const form = byId("correct");
-  form.dataset.routing = answer.id;
+  shown = answer;
   for (const label of LABELS) form.elements[label].value = answer[label];
   form.elements.note.value = "";
   byId("wrong").open = false;
@@ -84,16 +85,23 @@ async function correct(event) {
   show("refused", "");
   show("recorded", "");
   const form = byId("correct");
-  const said = { routing_id: form.dataset.routing };
+  const wrong = shown;
+  // Only what was changed is this person's word; the rest follows from it by the matrix.
+  const said = { routing_id: wrong.id };
   for (const name of [...LABELS, "who", "note"]) {
-    if (form.elements[name].value.trim()) said[name] = form.elements[name].value;
+    const value = form.elements[name].value;
+    if (value.trim() && value !== wrong[name]) said[name] = value;
   }
+  const tell = (id, words) => { if (wrong === shown) show(id, words); };
+  event.submitter.disabled = true;
   try {
     const kept = await post("/api/v1/corrections", said);
     const labels = LABELS.map((label) => kept[label]).join(", ");
-    show("recorded", `Recorded: ${labels}. The same text gets these labels from now on.`);
+    tell("recorded", `Recorded: ${labels}. The same text gets these labels from now on.`);
   } catch (error) {
-    show("refused", error.message);
+    tell("refused", error.message);
+  } finally {
+    event.submitter.disabled = false;
   }
 }
 

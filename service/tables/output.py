@@ -113,7 +113,7 @@ class FileOutput:
             self._lock.acquire()
         except Timeout as error:
             taken = Path(self._lock.lock_file).exists()
-            why = "another run is writing this file" if taken else "nothing can be written there"
+            why = "another run is writing this file" if taken else "cannot be locked; can a file be written there?"
             raise BatchError(f"{target}: {why}") from error
         try:
             self._open(identity, resume)
