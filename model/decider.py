@@ -15,17 +15,15 @@ from model.policy import (
     UNKNOWN_WORDS,
     UNSURE,
     Policy,
-    Verdicts,
-    confidences,
     decide_by_default,
     decide_by_rules,
     explain,
     review_reasons,
     rule_wins,
-    weigh,
 )
 from model.rules import RuleHit
 from model.text import CleanText
+from model.verdicts import Verdicts, confidences, weigh
 
 _ALTERNATIVES = 3
 

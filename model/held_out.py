@@ -15,9 +15,10 @@ from model.composition import Composition, Floats
 from model.decider import Decider, PartsReading, Reading
 from model.decision import Decision
 from model.matrix import Matrix
-from model.policy import UNSURE, Calibrator, Policy, Verdicts, confidences
+from model.policy import UNSURE, Calibrator, Policy
 from model.rules import RuleHit
 from model.text import CleanText
+from model.verdicts import Verdicts, confidences
 
 NO_ISSUE_RECALL = 0.92  # share of the texts without an issue that a person must see
 # Share of the issues that a person may be asked to see. The examples are chosen to be hard to tell apart: what sends

@@ -14,7 +14,7 @@ LAYERS = [
     {"errors"},
     {"matrix", "text", "decision", "phrases", "vectors"},
     {"rules", "classifier", "composition", "examples"},
-    {"evidence", "policy"},
+    {"evidence", "policy", "verdicts"},
     {"decider"},
     {"evaluation", "trained", "held_out"},
     {"training", "registry", "outcomes", "inspection"},

@@ -22,7 +22,6 @@ from model.policy import (
     UNSURE,
     Calibrator,
     Policy,
-    confidences,
     decide_by_default,
     decide_by_person,
     decide_by_rules,
@@ -30,10 +29,10 @@ from model.policy import (
     review_reasons,
     rule_wins,
     surest_rules,
-    weigh,
 )
 from model.rules import RuleHit
 from model.text import clean
+from model.verdicts import confidences, weigh
 
 P0 = Labels("P0", "Ozonetel", "General", "agent_portal_down")
 P2 = Labels("P2", "Ozonetel", "General", "agent_portal_down")
